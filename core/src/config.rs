@@ -1,0 +1,92 @@
+//! What a coordinator is told once.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::InvalidConfig;
+use crate::ids::Incarnation;
+use crate::path::{Name, Path};
+
+/// The largest payload of a registration or a term, in bytes.
+pub const PAYLOAD_LEN_MAX: usize = 256 * 1024;
+
+/// Configuration of a [`Coordinator`](crate::Coordinator).
+///
+/// All nodes of one cluster must agree on `root` and on `clock_rate_ppm`; leases may differ, for each record
+/// tells its own length.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// Where everything lives.
+    pub root: Path,
+    /// What this node is called in its records and in the directory of nodes.
+    pub node: Name,
+    /// Drawn once for each start of this node.
+    pub incarnation: Incarnation,
+    /// L: for how long a beat lets this node believe that it leads. At least ten round trips.
+    pub lease: Duration,
+    /// D: how long before the end of a belief the application is told to stop.
+    pub drain: Duration,
+    /// ρ in millionths: how far the *rate* of any node's clock may be from true.
+    pub clock_rate_ppm: u32,
+    /// The least pause before a retry; doubled each time.
+    pub retry_min: Duration,
+    /// The greatest pause before a retry.
+    pub retry_max: Duration,
+    /// A cache that nobody used for this long is dropped.
+    pub cache_idle: Duration,
+    /// How many bytes of watched paths the client can carry; beyond it, one watch on a parent stands for many.
+    pub watch_bytes_max: usize,
+    /// How long `close` may take to delete what this node registered.
+    pub close_timeout: Duration,
+}
+
+impl Config {
+    /// The defaults for a node called `node`: root `/queenright`, a lease of 3 s.
+    ///
+    /// # Panics
+    /// Never: the default root is a path.
+    #[must_use]
+    pub fn new(node: Name, incarnation: Incarnation) -> Self {
+        let lease = Duration::from_secs(3);
+        Self {
+            root: Path::root().join("queenright"),
+            node,
+            incarnation,
+            lease,
+            drain: lease / 10,
+            clock_rate_ppm: 5_000,
+            retry_min: Duration::from_millis(50),
+            retry_max: Duration::from_secs(5),
+            cache_idle: Duration::from_secs(600),
+            watch_bytes_max: 90 * 1024,
+            close_timeout: Duration::from_secs(5),
+        }
+    }
+
+    /// Sets the lease length, and the drain time to a tenth of it.
+    #[must_use]
+    pub fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self.drain = lease / 10;
+        self
+    }
+
+    /// Whether this configuration can be safe and live.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        let (min, max) = (Duration::from_millis(50), Duration::from_secs(3600));
+        if self.lease < min || self.lease > max {
+            return Err(InvalidConfig::Lease { lease: self.lease, min, max });
+        }
+        if self.drain * 3 > self.lease {
+            return Err(InvalidConfig::Drain { drain: self.drain, lease: self.lease });
+        }
+        if self.clock_rate_ppm >= 100_000 {
+            return Err(InvalidConfig::ClockRate { ppm: self.clock_rate_ppm });
+        }
+        Ok(())
+    }
+}

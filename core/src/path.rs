@@ -1,0 +1,216 @@
+//! Znode paths, and the names that make them up.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::InvalidName;
+
+/// The longest name accepted, in bytes: a service, an instance, a global or a node.
+pub const NAME_LEN_MAX: usize = 512;
+
+/// A validated path element: what users name services, instances and globals with.
+///
+/// Refused are: the empty name, `.` and `..`, a `/`, more than [`NAME_LEN_MAX`] bytes, and the characters
+/// that ZooKeeper refuses in paths (control characters, U+D800–F8FF, U+FFF0–FFFF).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(Arc<str>);
+
+/// An absolute znode path, as the server of a chroot-less client sees it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Path(Arc<str>);
+
+impl Name {
+    /// Validates `name`.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub fn new(name: impl AsRef<str>) -> Result<Self, InvalidName> {
+        let name = name.as_ref();
+        check(name)?;
+        Ok(Self(name.into()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Path {
+    /// The root of the tree.
+    #[must_use]
+    pub fn root() -> Self {
+        Self("/".into())
+    }
+
+    /// Validates an absolute path such as `/queenright`.
+    ///
+    /// # Errors
+    /// When it does not begin with `/`, ends with one, or has an element that is not a [`Name`].
+    pub fn new(path: impl AsRef<str>) -> Result<Self, InvalidName> {
+        let path = path.as_ref();
+        if path == "/" {
+            return Ok(Self::root());
+        }
+        let Some(elements) = path.strip_prefix('/') else {
+            return Err(InvalidName::NotAbsolute { path: path.into() });
+        };
+        for element in elements.split('/') {
+            check(element)?;
+        }
+        Ok(Self(path.into()))
+    }
+
+    /// The path as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The child of this path called `name`.
+    #[must_use]
+    pub fn child(&self, name: &Name) -> Self {
+        self.join(name.as_str())
+    }
+
+    /// The parent; `None` for the root.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        let (parent, name) = self.0.rsplit_once('/')?;
+        match (parent, name) {
+            ("", "") => None,
+            ("", _) => Some(Self::root()),
+            (parent, _) => Some(Self(parent.into())),
+        }
+    }
+
+    /// The last element; empty for the root.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit_once('/').map_or("", |(_, name)| name)
+    }
+
+    /// The rest of this path below `ancestor` (no leading slash), or `None` when it is not below it.
+    #[must_use]
+    pub fn below<'a>(&'a self, ancestor: &Path) -> Option<&'a str> {
+        let rest = if ancestor.as_str() == "/" {
+            self.0.strip_prefix('/')?
+        } else {
+            self.0.strip_prefix(ancestor.as_str())?.strip_prefix('/')?
+        };
+        (!rest.is_empty()).then_some(rest)
+    }
+
+    /// Appends an element that this crate made and knows to be valid.
+    pub(crate) fn join(&self, element: &str) -> Self {
+        debug_assert!(check(element).is_ok(), "not an element: {element:?}");
+        let parent = if self.as_str() == "/" { "" } else { self.as_str() };
+        Self(format!("{parent}/{element}").into())
+    }
+}
+
+fn check(name: &str) -> Result<(), InvalidName> {
+    if name.is_empty() {
+        return Err(InvalidName::Empty);
+    }
+    if name == "." || name == ".." {
+        return Err(InvalidName::Relative { name: name.into() });
+    }
+    if name.len() > NAME_LEN_MAX {
+        return Err(InvalidName::TooLong { len: name.len(), max: NAME_LEN_MAX });
+    }
+    match name.chars().find(|&c| !is_allowed(c)) {
+        Some(character) => Err(InvalidName::Character { name: name.into(), character }),
+        None => Ok(()),
+    }
+}
+
+/// ZooKeeper's `PathUtils.validatePath`, and no slash.
+fn is_allowed(c: char) -> bool {
+    !matches!(c, '/' | '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{ffff}')
+}
+
+macro_rules! text {
+    ($type:ty) => {
+        impl TryFrom<String> for $type {
+            type Error = InvalidName;
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                Self::new(text)
+            }
+        }
+        impl From<$type> for String {
+            fn from(text: $type) -> Self {
+                text.as_str().into()
+            }
+        }
+        impl AsRef<str> for $type {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+        impl core::borrow::Borrow<str> for $type {
+            fn borrow(&self) -> &str {
+                self.as_str()
+            }
+        }
+        impl core::str::FromStr for $type {
+            type Err = InvalidName;
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                Self::new(text)
+            }
+        }
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(self.as_str(), f)
+            }
+        }
+    };
+}
+text!(Name);
+text!(Path);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_zookeeper_would_refuse_are_refused() {
+        for bad in ["", ".", "..", "a/b", "a\0", "a\u{1}", "a\u{7f}", "a\u{e000}", "a\u{fff0}"] {
+            assert!(Name::new(bad).is_err(), "{bad:?}");
+        }
+        for good in ["a", "...", "a.b", "127.0.0.1:4000", "[::1]:80@0", "räksmörgås", "a b"] {
+            assert_eq!(Name::new(good).unwrap().as_str(), good);
+        }
+        assert!(Name::new("x".repeat(NAME_LEN_MAX)).is_ok());
+        assert!(Name::new("x".repeat(NAME_LEN_MAX + 1)).is_err());
+    }
+
+    #[test]
+    fn paths_know_their_relatives() {
+        let path = Path::new("/a/b").unwrap();
+        assert_eq!(path.parent(), Some(Path::new("/a").unwrap()));
+        assert_eq!(Path::new("/a").unwrap().parent(), Some(Path::root()));
+        assert_eq!(Path::root().parent(), None);
+        assert_eq!(path.file_name(), "b");
+        assert_eq!(path.below(&Path::new("/a").unwrap()), Some("b"));
+        assert_eq!(path.below(&Path::root()), Some("a/b"));
+        assert_eq!(path.below(&path), None);
+        assert_eq!(Path::new("/ab").unwrap().below(&Path::new("/a").unwrap()), None);
+        assert_eq!(Path::root().child(&Name::new("x").unwrap()).as_str(), "/x");
+        for bad in ["", "a", "/a/", "//", "/a//b", "/a/../b"] {
+            assert!(Path::new(bad).is_err(), "{bad:?}");
+        }
+    }
+}

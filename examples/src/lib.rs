@@ -1,0 +1,1 @@
+//! The examples stand in this folder, one file or folder each; this library is empty.

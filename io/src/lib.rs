@@ -1,0 +1,2 @@
+//! Node and service discovery, and globally unique processes, on Apache ZooKeeper.
+pub mod port;
