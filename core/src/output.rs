@@ -69,6 +69,9 @@ pub enum Event {
         global: Name,
         /// The fencing token of the term.
         token: Token,
+        /// The data version of the term record during the term: a write that checks it in a transaction fails
+        /// once the term is over.
+        version: i32,
         /// When the belief ends unless it is extended.
         valid_until: Instant,
     },
