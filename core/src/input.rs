@@ -10,7 +10,7 @@ use crate::path::Name;
 /// [`Coordinator::handle_input`](crate::Coordinator::handle_input).
 ///
 /// Inputs are data, so a recording of them can be replayed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Input {
     /// The state of the connection to ZooKeeper changed.
     Session(SessionEvent),
@@ -43,7 +43,7 @@ pub enum Input {
 
 /// A change of the connection to ZooKeeper, in the words of Curator. A read-only connection counts as
 /// [`SessionEvent::Suspended`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SessionEvent {
     /// A new session was established. A reconnect that came back with another session id is this, too.
     Connected {
@@ -62,7 +62,7 @@ pub enum SessionEvent {
 }
 
 /// The host's answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum HostEvent {
     /// The application of this term has stopped, after [`Event::Stop`](crate::output::Event::Stop) or by itself.
     Stopped {

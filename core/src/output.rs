@@ -14,7 +14,7 @@ use crate::path::{Name, Path};
 use crate::time::Instant;
 
 /// Something that the driver must do, in the order of [`Coordinator::poll_output`](crate::Coordinator::poll_output).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Output {
     /// Send this to ZooKeeper.
     Request(Request),
@@ -25,7 +25,7 @@ pub enum Output {
 /// An operation to send, in the order of output, within the session of its epoch.
 ///
 /// When that session is over the driver answers [`OpError::Unknown`](crate::op::OpError::Unknown) and does not send it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Request {
     /// Its name, for the answer.
     pub id: RequestId,
@@ -36,7 +36,7 @@ pub struct Request {
 }
 
 /// News for the application.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Event {
     /// The session's state changed.
     Session(SessionStatus),
@@ -127,7 +127,7 @@ pub enum Directory {
 }
 
 /// The state of the session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SessionStatus {
     /// A new session.
     Connected {
@@ -145,7 +145,7 @@ pub enum SessionStatus {
 }
 
 /// The state of a registration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RegistrationStatus {
     /// Wanted, and not yet known to be there.
     Pending,
@@ -169,7 +169,7 @@ pub enum RegistrationStatus {
 }
 
 /// How far a cached answer can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Freshness {
     /// Nothing is known yet; the first read is under way.
     Loading,
@@ -185,7 +185,7 @@ pub enum Freshness {
 }
 
 /// One member of a directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Instance {
     /// Its name, without the mark of a payload.
     pub name: Name,
@@ -194,7 +194,7 @@ pub struct Instance {
 }
 
 /// What changed in a directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum InstanceChange {
     /// An instance came.
     Added(Instance),
@@ -205,7 +205,7 @@ pub enum InstanceChange {
 }
 
 /// What is known of the holder of a global.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Holder {
     /// Nothing yet.
     Unknown,
@@ -225,7 +225,7 @@ pub enum Holder {
 }
 
 /// Why a term ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum StopReason {
     /// The caller resigned, or closed.
     Resigned,
@@ -259,7 +259,7 @@ pub enum Timer {
 }
 
 /// How long a candidacy lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Terms {
     /// Until the first term is over: the caller campaigns again with a new payload.
     One,
