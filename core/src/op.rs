@@ -84,6 +84,15 @@ pub enum Op {
 /// A write inside an [`Op::Multi`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Write {
+    /// Create a znode. A sequential one cannot be named afterwards: the answer does not tell its path.
+    Create {
+        /// Where.
+        path: Path,
+        /// Its data.
+        data: Vec<u8>,
+        /// Its kind.
+        mode: CreateMode,
+    },
     /// Delete a znode.
     Delete {
         /// Which.
@@ -194,6 +203,8 @@ pub enum Reply {
 /// The answer to one write of an [`Op::Multi`] that was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum WriteReply {
+    /// The znode was created. ZooKeeper 3.8 tells no stat inside a transaction (ZOOKEEPER-4026, ZOOKEEPER-4667).
+    Created,
     /// The znode was deleted.
     Deleted,
     /// The data was replaced; the stat after this write. Its mzxid is the zxid of the transaction.
