@@ -13,6 +13,7 @@ pub mod op;
 pub mod output;
 pub mod path;
 pub mod time;
+pub mod wire;
 
 pub use config::Config;
 pub use coordinator::Coordinator;
