@@ -1,1 +1,3 @@
 //! A model of ZooKeeper, and a deterministic simulator.
+
+pub mod zookeeper;

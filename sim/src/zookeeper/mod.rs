@@ -1,0 +1,79 @@
+//! A model of ZooKeeper: a server as a pure machine.
+//!
+//! [`ZooKeeper`] takes what clients send, and the time, and gives what a server of version 3.9 would answer: replies,
+//! watch events, closed connections. It has no clock, no sockets, no disk and no randomness, so that it can be driven
+//! by a simulator, cloned by an exhaustive checker, or put behind real sockets. Same inputs, same outputs.
+//!
+//! What happens to a write, file by file: [`server`](ZooKeeper) takes the request; `prepare` decides against the
+//! tree whether it may happen and what it comes to, as a `transaction`; `replica` applies that to its tree and fires
+//! its watches. Deciding and applying are apart because in an ensemble they happen on different servers, at different
+//! times.
+//!
+//! Where real servers are free, in the order in which an expired session's ephemerals go and in which connections
+//! hear of one change, the model takes the order of paths and of connection ids.
+
+mod path;
+mod server;
+mod tree;
+
+use std::time::Duration;
+
+use queenright_core::Zxid;
+use queenright_core::wire::{ConnectResponse, ErrorCode, Response, WatchedEvent};
+
+pub use server::ZooKeeper;
+pub use tree::{Owner, Tree, Znode};
+
+/// What a server is told once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// The unit of session timeouts: they are rounded up to a whole number of ticks, counted from the driver's origin.
+    pub tick: Duration,
+    /// The shortest session timeout that a client can have.
+    pub min_session: Duration,
+    /// The longest session timeout that a client can have.
+    pub max_session: Duration,
+    /// How often containers and TTL nodes without children are looked for.
+    pub sweep: Duration,
+    /// The identity that may do everything: `super:` and the digest of `super:<password>`, as in ZooKeeper's
+    /// `DigestAuthenticationProvider.superDigest`.
+    pub super_digest: Option<String>,
+}
+
+impl Default for ServerConfig {
+    /// ZooKeeper's own: a tick of 2 s, sessions of 2 to 20 ticks, a sweep each minute.
+    fn default() -> Self {
+        let tick = Duration::from_secs(2);
+        Self {
+            tick,
+            min_session: tick * 2,
+            max_session: tick * 20,
+            sweep: Duration::from_secs(60),
+            super_digest: None,
+        }
+    }
+}
+
+/// Names a connection of a client. The driver chooses it, and uses it once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// What a server sends over a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FromServer {
+    /// The answer to the connect request. A refused session is followed by [`FromServer::Close`].
+    Connected(ConnectResponse),
+    /// The answer to a request.
+    Reply {
+        /// The xid of the request.
+        xid: i32,
+        /// The last transaction before the answer, or that of the write itself, also of one that failed.
+        zxid: Zxid,
+        /// The answer. A multi that failed is `Ok`, with errors inside.
+        result: Result<Response, ErrorCode>,
+    },
+    /// A watch fired.
+    Event(WatchedEvent),
+    /// The server closes the connection. Nothing follows.
+    Close,
+}

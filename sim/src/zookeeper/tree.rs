@@ -1,0 +1,254 @@
+//! The tree of znodes, as transactions have made it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use queenright_core::op::Stat;
+use queenright_core::wire::{Acl, Permissions};
+use queenright_core::{SessionId, Zxid};
+
+use super::path;
+
+/// All znodes of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tree {
+    znodes: BTreeMap<Arc<str>, Znode>,
+    /// Paths of the ephemerals of each session that has some.
+    ephemerals: BTreeMap<SessionId, BTreeSet<Arc<str>>>,
+    /// Paths of the znodes that a sweep may remove.
+    sweepable: BTreeSet<Arc<str>>,
+}
+
+/// One znode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Znode {
+    pub(super) data: Option<Arc<[u8]>>,
+    pub(super) acl: Arc<[Acl]>,
+    pub(super) owner: Owner,
+    pub(super) children: BTreeSet<Arc<str>>,
+    /// How many children were ever created: where sequence numbers come from. Not the version that clients see.
+    pub(super) children_created: i32,
+    pub(super) created_by: Zxid,
+    pub(super) modified_by: Zxid,
+    pub(super) children_changed_by: Zxid,
+    pub(super) created_ms: i64,
+    pub(super) modified_ms: i64,
+    pub(super) version: i32,
+    pub(super) acl_version: i32,
+}
+
+/// What keeps a znode alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Owner {
+    /// Nothing: it stays until it is deleted.
+    Nobody,
+    /// A session: it is an ephemeral.
+    Session(SessionId),
+    /// Its children: it is a container.
+    Children,
+    /// Its children, or a write during the last so many milliseconds.
+    Ttl(i64),
+}
+
+impl Tree {
+    /// The tree of a server without history.
+    #[must_use]
+    pub(super) fn new() -> Self {
+        let mut tree = Self { znodes: BTreeMap::new(), ephemerals: BTreeMap::new(), sweepable: BTreeSet::new() };
+        let open: Arc<[Acl]> = Arc::new([Acl::open()]);
+        let readable: Arc<[Acl]> = Arc::new([Acl::new(Permissions::READ, "world", "anyone")]);
+        for path in ["/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"] {
+            let znode = Znode::new(None, Arc::clone(&open), Owner::Nobody, Zxid(0), 0);
+            tree.znodes.insert(path.into(), znode);
+        }
+        // Nobody created these: they are children, but were never counted as created.
+        for (parent, child) in [("/", "zookeeper"), ("/zookeeper", "config"), ("/zookeeper", "quota")] {
+            if let Some(znode) = tree.znodes.get_mut(parent) {
+                znode.children.insert(child.into());
+            }
+        }
+        if let Some(config) = tree.znodes.get_mut("/zookeeper/config") {
+            config.data = Some(Arc::new([]));
+            config.acl = readable;
+            config.acl_version = -1;
+        }
+        tree
+    }
+
+    /// The znode at `path`. The empty path is the root, as on a real server.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<&Znode> {
+        self.znodes.get(path::canonical(path))
+    }
+
+    /// The names of the children of the znode at `path`, in order; none when there is no such znode.
+    pub fn children(&self, path: &str) -> impl Iterator<Item = &str> {
+        self.get(path).into_iter().flat_map(|znode| znode.children.iter().map(AsRef::as_ref))
+    }
+
+    /// All znodes, in the order of their paths. The server's own below `/zookeeper` are among them.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Znode)> {
+        self.znodes.iter().map(|(path, znode)| (path.as_ref(), znode))
+    }
+
+    /// How many znodes there are, the root included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.znodes.len()
+    }
+
+    /// Never: there is always a root.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.znodes.is_empty()
+    }
+
+    /// The paths of the ephemerals of `session`, in order.
+    pub fn ephemerals(&self, session: SessionId) -> impl Iterator<Item = &str> {
+        self.ephemerals.get(&session).into_iter().flatten().map(AsRef::as_ref)
+    }
+
+    /// The sessions that own ephemerals.
+    pub(super) fn owners(&self) -> impl Iterator<Item = SessionId> {
+        self.ephemerals.keys().copied()
+    }
+
+    /// The paths of containers and TTL nodes, in order.
+    pub(super) fn sweepable(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.sweepable.iter()
+    }
+
+    /// How many znodes there are below `path`.
+    pub(super) fn descendant_count(&self, path: &str) -> usize {
+        match path::canonical(path) {
+            "/" => self.len() - 1,
+            path => {
+                // All that is below a path is one range of the map: '0' is what follows '/'.
+                let (first, end) = (format!("{path}/"), format!("{path}0"));
+                let range = (Bound::Included(first.as_str()), Bound::Excluded(end.as_str()));
+                self.znodes.range::<str, _>(range).count()
+            }
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, path: &str) -> Option<&mut Znode> {
+        self.znodes.get_mut(path::canonical(path))
+    }
+
+    /// Puts `znode` at `path`, under the parent that is there.
+    pub(super) fn insert(&mut self, path: &Arc<str>, znode: Znode) {
+        match znode.owner {
+            Owner::Nobody => {}
+            Owner::Session(session) => {
+                self.ephemerals.entry(session).or_default().insert(Arc::clone(path));
+            }
+            Owner::Children | Owner::Ttl(_) => {
+                self.sweepable.insert(Arc::clone(path));
+            }
+        }
+        if let Some(parent) = self.get_mut(path::parent(path)) {
+            parent.children.insert(path::name(path).into());
+        }
+        self.znodes.insert(Arc::clone(path), znode);
+    }
+
+    /// Takes the znode at `path` out.
+    pub(super) fn remove(&mut self, path: &str) -> Option<Znode> {
+        let znode = self.znodes.remove(path)?;
+        match znode.owner {
+            Owner::Nobody => {}
+            Owner::Session(session) => {
+                if let Some(paths) = self.ephemerals.get_mut(&session) {
+                    paths.remove(path);
+                    if paths.is_empty() {
+                        self.ephemerals.remove(&session);
+                    }
+                }
+            }
+            Owner::Children | Owner::Ttl(_) => {
+                self.sweepable.remove(path);
+            }
+        }
+        if let Some(parent) = self.get_mut(path::parent(path)) {
+            parent.children.remove(path::name(path));
+        }
+        Some(znode)
+    }
+}
+
+impl Znode {
+    /// A znode that the transaction `zxid` creates at `now_ms`.
+    pub(super) fn new(data: Option<Arc<[u8]>>, acl: Arc<[Acl]>, owner: Owner, zxid: Zxid, now_ms: i64) -> Self {
+        Self {
+            data,
+            acl,
+            owner,
+            children: BTreeSet::new(),
+            children_created: 0,
+            created_by: zxid,
+            modified_by: zxid,
+            children_changed_by: zxid,
+            created_ms: now_ms,
+            modified_ms: now_ms,
+            version: 0,
+            acl_version: 0,
+        }
+    }
+
+    /// Its data; empty when it has none.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        self.data.as_deref().unwrap_or_default()
+    }
+
+    /// Who may do what to it.
+    #[must_use]
+    pub fn acl(&self) -> &[Acl] {
+        &self.acl
+    }
+
+    /// What keeps it alive.
+    #[must_use]
+    pub const fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    /// What clients see of it besides its data.
+    #[must_use]
+    pub fn stat(&self) -> Stat {
+        let num_children = length(self.children.len());
+        Stat {
+            czxid: self.created_by,
+            mzxid: self.modified_by,
+            ctime: self.created_ms,
+            mtime: self.modified_ms,
+            version: self.version,
+            // Counts deletions, too: each child was created once, and was deleted unless it is there.
+            cversion: self.children_created.wrapping_mul(2).wrapping_sub(num_children),
+            aversion: self.acl_version,
+            ephemeral_owner: self.owner.as_number(),
+            data_length: length(self.data().len()),
+            num_children,
+            pzxid: self.children_changed_by,
+        }
+    }
+}
+
+impl Owner {
+    /// The `ephemeralOwner` of a stat.
+    #[must_use]
+    pub const fn as_number(self) -> i64 {
+        match self {
+            Self::Nobody => 0,
+            Self::Session(session) => session.0,
+            Self::Children => i64::MIN,
+            Self::Ttl(ttl) => (0xff << 56) | ttl,
+        }
+    }
+}
+
+/// A length as the protocol writes it.
+fn length(len: usize) -> i32 {
+    i32::try_from(len).unwrap_or(i32::MAX)
+}
