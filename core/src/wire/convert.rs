@@ -43,7 +43,6 @@ pub fn request(op: &Op, acl: &[Acl]) -> Request {
 ///
 /// An answer that does not fit the operation, or that leaves open whether it was applied, is
 /// [`OpError::Unknown`].
-#[must_use]
 pub fn outcome(op: &Op, result: Result<Response, ErrorCode>) -> Outcome {
     let response = result.map_err(|code| code.definite().map_or(OpError::Unknown, OpError::Refused))?;
     let reply = match (op, response) {

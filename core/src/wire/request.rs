@@ -198,6 +198,12 @@ impl CreateFlags {
     pub const fn is_sequential(self) -> bool {
         matches!(self, Self::PERSISTENT_SEQUENTIAL | Self::EPHEMERAL_SEQUENTIAL | Self::TTL_SEQUENTIAL)
     }
+
+    /// Whether the server removes such a znode by itself some day, in a sweep.
+    #[must_use]
+    pub const fn is_swept(self) -> bool {
+        matches!(self, Self::CONTAINER | Self::TTL | Self::TTL_SEQUENTIAL)
+    }
 }
 
 /// The body of delete.

@@ -4,17 +4,28 @@
 //! watch events, closed connections. It has no clock, no sockets, no disk and no randomness, so that it can be driven
 //! by a simulator, cloned by an exhaustive checker, or put behind real sockets. Same inputs, same outputs.
 //!
-//! What happens to a write, file by file: [`server`](ZooKeeper) takes the request; `prepare` decides against the
-//! tree whether it may happen and what it comes to, as a `transaction`; `replica` applies that to its tree and fires
-//! its watches. Deciding and applying are apart because in an ensemble they happen on different servers, at different
-//! times.
+//! What happens to a write, file by file: `server` takes the frame and `service` the request in it; `prepare` decides
+//! against the tree whether it may happen and what it comes to, as a `transaction`; `replica` applies that to its tree
+//! and fires its watches. Deciding and applying are apart because in an ensemble they happen on different servers, at
+//! different times: `sessions` belongs to the one that decides, `connections`, `watches` and `tree` to each.
 //!
 //! Where real servers are free, in the order in which an expired session's ephemerals go and in which connections
 //! hear of one change, the model takes the order of paths and of connection ids.
 
+mod acl;
+mod connections;
+mod digest;
+mod invariants;
 mod path;
+mod prepare;
+mod read;
+mod replica;
 mod server;
+mod service;
+mod sessions;
+mod transaction;
 mod tree;
+mod watches;
 
 use std::time::Duration;
 

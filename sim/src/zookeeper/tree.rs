@@ -55,7 +55,8 @@ impl Tree {
     /// The tree of a server without history.
     #[must_use]
     pub(super) fn new() -> Self {
-        let mut tree = Self { znodes: BTreeMap::new(), ephemerals: BTreeMap::new(), sweepable: BTreeSet::new() };
+        let mut tree =
+            Self { znodes: BTreeMap::new(), ephemerals: BTreeMap::new(), sweepable: BTreeSet::new() };
         let open: Arc<[Acl]> = Arc::new([Acl::open()]);
         let readable: Arc<[Acl]> = Arc::new([Acl::new(Permissions::READ, "world", "anyone")]);
         for path in ["/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"] {
@@ -179,7 +180,13 @@ impl Tree {
 
 impl Znode {
     /// A znode that the transaction `zxid` creates at `now_ms`.
-    pub(super) fn new(data: Option<Arc<[u8]>>, acl: Arc<[Acl]>, owner: Owner, zxid: Zxid, now_ms: i64) -> Self {
+    pub(super) fn new(
+        data: Option<Arc<[u8]>>,
+        acl: Arc<[Acl]>,
+        owner: Owner,
+        zxid: Zxid,
+        now_ms: i64,
+    ) -> Self {
         Self {
             data,
             acl,
@@ -227,23 +234,14 @@ impl Znode {
             // Counts deletions, too: each child was created once, and was deleted unless it is there.
             cversion: self.children_created.wrapping_mul(2).wrapping_sub(num_children),
             aversion: self.acl_version,
-            ephemeral_owner: self.owner.as_number(),
+            // Containers and TTL nodes have a mark there, but servers do not show it: clients see 0.
+            ephemeral_owner: match self.owner {
+                Owner::Session(session) => session.0,
+                Owner::Nobody | Owner::Children | Owner::Ttl(_) => 0,
+            },
             data_length: length(self.data().len()),
             num_children,
             pzxid: self.children_changed_by,
-        }
-    }
-}
-
-impl Owner {
-    /// The `ephemeralOwner` of a stat.
-    #[must_use]
-    pub const fn as_number(self) -> i64 {
-        match self {
-            Self::Nobody => 0,
-            Self::Session(session) => session.0,
-            Self::Children => i64::MIN,
-            Self::Ttl(ttl) => (0xff << 56) | ttl,
         }
     }
 }
