@@ -1,0 +1,5 @@
+//! The ports' adapters to the real world.
+
+mod zookeeper_client;
+
+pub use zookeeper_client::ZooKeeperClient;

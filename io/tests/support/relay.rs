@@ -1,0 +1,144 @@
+//! A TCP relay that can misbehave: for breaking connections without touching client or server.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, tcp};
+use tokio::sync::watch;
+
+/// Forwards connections to one server. It runs on a thread of its own, so it outlives the runtime under test.
+pub(crate) struct Relay {
+    address: SocketAddr,
+    mode: watch::Sender<Mode>,
+    connection_count: Arc<AtomicUsize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Open,
+    /// Connections stay, and nothing passes.
+    Stalled,
+    /// Connections are closed, and so is every new one.
+    Cut,
+    /// The relay ends.
+    Over,
+}
+
+impl Relay {
+    /// Listens on a free port of the loopback, and forwards to `server`.
+    pub(crate) fn to(server: SocketAddr) -> Self {
+        let (mode, modes) = watch::channel(Mode::Open);
+        let connection_count = Arc::new(AtomicUsize::new(0));
+        let (tell, told) = std::sync::mpsc::channel();
+        let count = Arc::clone(&connection_count);
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                tell.send(listener.local_addr().unwrap()).unwrap();
+                serve(listener, server, modes, count).await;
+            });
+        });
+        Self { address: told.recv().unwrap(), mode, connection_count }
+    }
+
+    /// Where clients should connect.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many connections were accepted so far.
+    pub(crate) fn connection_count(&self) -> usize {
+        self.connection_count.load(Ordering::Relaxed)
+    }
+
+    /// Nothing passes any more, and nobody is told.
+    pub(crate) fn stall(&self) {
+        self.mode.send_replace(Mode::Stalled);
+    }
+
+    /// Closes all connections; new ones are closed at once.
+    pub(crate) fn cut(&self) {
+        self.mode.send_replace(Mode::Cut);
+    }
+
+    /// Everything passes again; what was stalled goes on.
+    pub(crate) fn heal(&self) {
+        self.mode.send_replace(Mode::Open);
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.mode.send_replace(Mode::Over);
+    }
+}
+
+async fn serve(
+    listener: TcpListener,
+    server: SocketAddr,
+    mut modes: watch::Receiver<Mode>,
+    count: Arc<AtomicUsize>,
+) {
+    let connection_modes = modes.clone();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((client, _)) = accepted else { return };
+                count.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(relay(client, server, connection_modes.clone()));
+            }
+            over = modes.wait_for(|mode| *mode == Mode::Over) => {
+                drop(over);
+                return;
+            }
+        }
+    }
+}
+
+async fn relay(client: TcpStream, server: SocketAddr, mut modes: watch::Receiver<Mode>) {
+    if passes(&mut modes).await.is_none() {
+        return;
+    }
+    let Ok(server) = TcpStream::connect(server).await else { return };
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let (client_reads, client_writes) = client.into_split();
+    let (server_reads, server_writes) = server.into_split();
+    // When one direction ends, the connection does.
+    tokio::select! {
+        () = forward(client_reads, server_writes, modes.clone()) => {}
+        () = forward(server_reads, client_writes, modes) => {}
+    }
+}
+
+async fn forward(
+    mut from: tcp::OwnedReadHalf,
+    mut to: tcp::OwnedWriteHalf,
+    mut modes: watch::Receiver<Mode>,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let len = tokio::select! {
+            read = from.read(&mut buffer) => match read {
+                Ok(0) | Err(_) => return,
+                Ok(len) => len,
+            },
+            broken = modes.wait_for(|mode| matches!(mode, Mode::Cut | Mode::Over)) => {
+                drop(broken);
+                return;
+            }
+        };
+        if passes(&mut modes).await.is_none() || to.write_all(&buffer[..len]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Waits while stalled; `None` when the connection must go.
+async fn passes(modes: &mut watch::Receiver<Mode>) -> Option<()> {
+    let mode = *modes.wait_for(|mode| *mode != Mode::Stalled).await.ok()?;
+    (mode == Mode::Open).then_some(())
+}

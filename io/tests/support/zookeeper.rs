@@ -1,0 +1,312 @@
+//! Real ZooKeeper servers from Debian's package, for live tests.
+//!
+//! ```no_run
+//! let zookeeper = ZooKeeper::start();        // one server
+//! let ensemble = ZooKeeper::ensemble();      // three
+//! let config = Config::new(ensemble.connect_string());
+//! ensemble.pause(1);                         // SIGSTOP
+//! ```
+//! Servers never outlive the test's process, however that ends: a shell holds each of them and kills it as soon as
+//! the other end of the shell's input is closed.
+
+#![allow(dead_code)] // Each test binary includes this file and uses a part of it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The length of a server's clock tick: sessions may be as short as two of them, and end within one.
+pub(crate) const TICK: Duration = Duration::from_millis(100);
+
+const CLASSPATH: &str = "/usr/share/java/zookeeper.jar";
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+const WORD_TIMEOUT: Duration = Duration::from_secs(2);
+/// Below the range from which Linux takes ports for outgoing connections.
+const PORTS: std::ops::Range<u16> = 18_000..32_000;
+
+/// One server, or an ensemble. Servers are numbered from 1. Dropping it kills them.
+pub(crate) struct ZooKeeper {
+    directory: PathBuf,
+    servers: BTreeMap<usize, Server>,
+}
+
+struct Server {
+    directory: PathBuf,
+    client_port: u16,
+    shell: Option<Shell>,
+}
+
+/// The shell that holds a server, and the server's own process id.
+struct Shell {
+    child: Child,
+    pid: u32,
+}
+
+impl ZooKeeper {
+    /// Starts one server, and waits until it serves.
+    pub(crate) fn start() -> Self {
+        Self::start_servers(1)
+    }
+
+    /// Starts an ensemble of three, and waits until all of them serve.
+    pub(crate) fn ensemble() -> Self {
+        Self::start_servers(3)
+    }
+
+    fn start_servers(count: usize) -> Self {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        assert!(
+            Path::new(CLASSPATH).exists(),
+            "no {CLASSPATH}: apt-get install -y --no-install-recommends zookeeper default-jre-headless"
+        );
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let directory =
+            std::env::temp_dir().join(format!("queenright-zookeeper-{}-{number}", std::process::id()));
+        let ports: Vec<[u16; 3]> = (0..count).map(|_| [free_port(), free_port(), free_port()]).collect();
+        let quorum: String = match count {
+            1 => String::new(),
+            _ => (1..)
+                .zip(&ports)
+                .map(|(n, [_, peer, election])| format!("server.{n}=127.0.0.1:{peer}:{election}\n"))
+                .collect(),
+        };
+        let mut zookeeper = Self { directory, servers: BTreeMap::new() };
+        for (n, [client_port, ..]) in (1..).zip(ports) {
+            let directory = zookeeper.directory.join(n.to_string());
+            fs::create_dir_all(directory.join("data")).unwrap();
+            fs::write(directory.join("data/myid"), n.to_string()).unwrap();
+            let settings = format!(
+                "tickTime={tick}\ninitLimit=50\nsyncLimit=20\ndataDir={data}\nclientPort={client_port}\n\
+                 clientPortAddress=127.0.0.1\nmaxClientCnxns=0\nminSessionTimeout={least}\n\
+                 maxSessionTimeout=60000\n{quorum}",
+                tick = TICK.as_millis(),
+                data = directory.join("data").display(),
+                least = 2 * TICK.as_millis(),
+            );
+            fs::write(directory.join("zoo.cfg"), settings).unwrap();
+            zookeeper.servers.insert(n, Server { directory, client_port, shell: None });
+            zookeeper.launch(n);
+        }
+        for n in 1..=count {
+            zookeeper.wait_until_serving(n);
+        }
+        zookeeper
+    }
+
+    /// All servers, for clients.
+    pub(crate) fn connect_string(&self) -> String {
+        let addresses: Vec<_> = self.servers.keys().map(|&n| self.address(n).to_string()).collect();
+        addresses.join(",")
+    }
+
+    /// Where server `n` takes clients.
+    pub(crate) fn address(&self, n: usize) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.server(n).client_port).into()
+    }
+
+    /// How many servers there are, running or not.
+    pub(crate) fn len(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// Asks server `n` to stop, and waits until it has.
+    pub(crate) fn stop(&mut self, n: usize) {
+        self.signal(n, "TERM");
+        self.reap(n);
+    }
+
+    /// Kills server `n`, and waits until it is dead.
+    pub(crate) fn kill(&mut self, n: usize) {
+        self.signal(n, "KILL");
+        self.reap(n);
+    }
+
+    /// Stops server `n` in its tracks; its connections stay open.
+    pub(crate) fn pause(&self, n: usize) {
+        self.signal(n, "STOP");
+    }
+
+    /// Lets a paused server go on.
+    pub(crate) fn resume(&self, n: usize) {
+        self.signal(n, "CONT");
+    }
+
+    /// Starts a stopped or killed server with its old data, and waits until it serves.
+    pub(crate) fn restart(&mut self, n: usize) {
+        assert!(self.server(n).shell.is_none(), "server {n} runs");
+        self.launch(n);
+        self.wait_until_serving(n);
+    }
+
+    /// What server `n` answers to a four-letter word.
+    pub(crate) fn word(&self, n: usize, word: &str) -> io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&self.address(n), WORD_TIMEOUT)?;
+        stream.set_read_timeout(Some(WORD_TIMEOUT))?;
+        stream.write_all(word.as_bytes())?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// The number of the server that leads the ensemble.
+    pub(crate) fn leader(&self) -> Option<usize> {
+        self.servers
+            .keys()
+            .copied()
+            .find(|&n| self.word(n, "srvr").is_ok_and(|text| text.contains("Mode: leader")))
+    }
+
+    /// The sessions of clients that are connected to server `n`.
+    pub(crate) fn sessions(&self, n: usize) -> Vec<i64> {
+        let connections = self.word(n, "cons").unwrap();
+        let ids = connections.split("sid=0x").skip(1).filter_map(|rest| {
+            let digits = rest.split(',').next()?;
+            u64::from_str_radix(digits, 16).ok().map(u64::cast_signed)
+        });
+        ids.collect()
+    }
+
+    /// Ends a session from outside, as its expiry would: attaches to it on server `n` and closes it.
+    pub(crate) fn expire(&self, n: usize, session: i64) {
+        let mut stream = TcpStream::connect_timeout(&self.address(n), WORD_TIMEOUT).unwrap();
+        stream.set_read_timeout(Some(WORD_TIMEOUT)).unwrap();
+        let mut handshake = Vec::new();
+        handshake.extend(0_i32.to_be_bytes()); // protocol version
+        handshake.extend(0_i64.to_be_bytes()); // last zxid seen
+        handshake.extend(10_000_i32.to_be_bytes()); // session timeout
+        handshake.extend(session.to_be_bytes());
+        handshake.extend(16_i32.to_be_bytes());
+        handshake.extend(password(session));
+        handshake.push(0); // not read-only
+        let mut close = Vec::new();
+        close.extend(1_i32.to_be_bytes()); // xid
+        close.extend((-11_i32).to_be_bytes()); // closeSession
+        // In one write: the owner will try to come back as soon as the server has thrown it out.
+        let mut bytes = Vec::new();
+        for frame in [&handshake, &close] {
+            bytes.extend(i32::try_from(frame.len()).unwrap().to_be_bytes());
+            bytes.extend(frame.iter());
+        }
+        stream.write_all(&bytes).unwrap();
+        let mut reply = [0; 4 + 4 + 4 + 8];
+        stream.read_exact(&mut reply).unwrap();
+        let attached = i64::from_be_bytes(reply[12..].try_into().unwrap());
+        assert_eq!(attached, session, "the server refused to attach to the session {session:#x}");
+        // The server closes the connection after the reply to closeSession.
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+    }
+
+    fn server(&self, n: usize) -> &Server {
+        self.servers.get(&n).unwrap_or_else(|| panic!("no server {n}"))
+    }
+
+    fn launch(&mut self, n: usize) {
+        let server = self.servers.get_mut(&n).unwrap();
+        let script = r#"java "$@" </dev/null >>"$LOG" 2>&1 & echo $!; read -r _; kill -KILL $! 2>/dev/null"#;
+        let mut child = Command::new("sh")
+            .args(["-c", script, "sh", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+            .args([
+                "-Dzookeeper.admin.enableServer=false",
+                "-Dzookeeper.4lw.commands.whitelist=*",
+                "-Dzookeeper.extendedTypesEnabled=true",
+                "-Dznode.container.checkIntervalMs=1000",
+                "-Dzookeeper.forceSync=no",
+            ])
+            .args(["-cp", CLASSPATH, "org.apache.zookeeper.server.quorum.QuorumPeerMain"])
+            .arg(server.directory.join("zoo.cfg"))
+            .env("LOG", server.directory.join("log"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let pid = line.trim().parse().unwrap();
+        server.shell = Some(Shell { child, pid });
+    }
+
+    fn wait_until_serving(&self, n: usize) {
+        let deadline = Instant::now() + START_TIMEOUT;
+        while !self.word(n, "srvr").is_ok_and(|text| text.contains("Mode:")) {
+            if Instant::now() > deadline {
+                let log = fs::read_to_string(self.server(n).directory.join("log")).unwrap_or_default();
+                panic!("server {n} does not serve after {START_TIMEOUT:?}; its log:\n{log}");
+            }
+            thread::sleep(TICK);
+        }
+    }
+
+    fn signal(&self, n: usize, signal: &str) {
+        let Some(shell) = &self.server(n).shell else { panic!("server {n} does not run") };
+        let command = format!("kill -{signal} {}", shell.pid);
+        assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success(), "{command}");
+    }
+
+    fn reap(&mut self, n: usize) {
+        let server = self.servers.get_mut(&n).unwrap();
+        let Some(mut shell) = server.shell.take() else { return };
+        // The server is the shell's child: as a zombie it still has its files, but no sockets any more.
+        let status = format!("/proc/{}/stat", shell.pid);
+        let deadline = Instant::now() + START_TIMEOUT;
+        while fs::read_to_string(&status).is_ok_and(|text| !text.contains(") Z ")) {
+            assert!(Instant::now() < deadline, "server {n} does not end");
+            thread::sleep(TICK / 10);
+        }
+        end(&mut shell);
+    }
+}
+
+impl Drop for ZooKeeper {
+    fn drop(&mut self) {
+        for server in self.servers.values_mut() {
+            if let Some(shell) = &mut server.shell {
+                end(shell);
+            }
+        }
+        if !thread::panicking() {
+            let _ = fs::remove_dir_all(&self.directory);
+        }
+    }
+}
+
+/// Closing the shell's input makes it kill the server, paused or not, and end.
+fn end(shell: &mut Shell) {
+    drop(shell.child.stdin.take());
+    let _ = shell.child.wait();
+}
+
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test binaries that run at the same time begin in different places.
+    let start = std::process::id().wrapping_mul(61) % u32::from(PORTS.end - PORTS.start);
+    for _ in 0..1_000 {
+        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + u16::try_from((start + step) % u32::from(PORTS.end - PORTS.start)).unwrap();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port among 1000");
+}
+
+/// A server derives a session's password from the id alone: with Java's `Random`, seeded with id ^ 0xB3415C00.
+/// That is no secret, and it lets a test attach to a session whose owner it does not know.
+fn password(session: i64) -> [u8; 16] {
+    const MULTIPLIER: u64 = 0x5_DEEC_E66D;
+    const MASK: u64 = (1 << 48) - 1;
+    let mut state = (session.cast_unsigned() ^ 0xB341_5C00 ^ MULTIPLIER) & MASK;
+    let mut bytes = [0; 16];
+    for chunk in bytes.chunks_exact_mut(4) {
+        state = state.wrapping_mul(MULTIPLIER).wrapping_add(0xB) & MASK;
+        let next = u32::try_from((state >> 16) & u64::from(u32::MAX)).unwrap();
+        chunk.copy_from_slice(&next.to_le_bytes());
+    }
+    bytes
+}
