@@ -39,6 +39,11 @@ pub struct Config {
     pub watch_bytes_max: usize,
     /// How long `close` may take to delete what this node registered.
     pub close_timeout: Duration,
+    /// How often one node of the cluster looks for records of dead nodes; `None` for never.
+    pub janitor_period: Option<Duration>,
+    /// A guard that is taken out, to see a checker fail. Tests only.
+    #[cfg(feature = "mutations")]
+    pub mutation: Option<crate::mutation::Mutation>,
 }
 
 impl Config {
@@ -61,6 +66,9 @@ impl Config {
             cache_idle: Duration::from_secs(600),
             watch_bytes_max: 90 * 1024,
             close_timeout: Duration::from_secs(5),
+            janitor_period: Some(Duration::from_secs(3600)),
+            #[cfg(feature = "mutations")]
+            mutation: None,
         }
     }
 
@@ -70,6 +78,32 @@ impl Config {
         self.lease = lease;
         self.drain = lease / 10;
         self
+    }
+
+    /// B: the time between two beats.
+    #[must_use]
+    pub fn beat(&self) -> Duration {
+        self.lease / 3
+    }
+
+    /// W: for how long a record of length `lease` must have been seen unchanged before its owner is dead,
+    /// whatever the rates of the two clocks within the bound (election.md, rule 9).
+    #[must_use]
+    pub fn silence(&self, lease: Duration) -> Duration {
+        let (num, den) =
+            (1_000_000 + u128::from(self.clock_rate_ppm), 1_000_000 - u128::from(self.clock_rate_ppm));
+        let nanos = (lease.as_nanos() * num).div_ceil(den);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn is_mutated(&self, mutation: crate::mutation::Mutation) -> bool {
+        #[cfg(feature = "mutations")]
+        return self.mutation == Some(mutation);
+        #[cfg(not(feature = "mutations"))]
+        {
+            let _ = mutation;
+            false
+        }
     }
 
     /// Whether this configuration can be safe and live.

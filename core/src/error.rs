@@ -75,6 +75,18 @@ pub enum Misuse {
         /// Which.
         directory: Directory,
     },
+    /// A registration made without a payload cannot be given one: its name says that there is none.
+    #[error("{instance} was registered without a payload: unregister it, and register it with one")]
+    NoPayload {
+        /// Which.
+        instance: Name,
+    },
+    /// Too many registrations: the transaction that ends the session would not fit (ZOOKEEPER-3496).
+    #[error("this node has {max} registrations already, which is the limit")]
+    TooManyRegistrations {
+        /// The limit.
+        max: usize,
+    },
     /// No candidacy for this global.
     #[error("this node is no candidate for {global}")]
     NotCandidate {
@@ -82,7 +94,9 @@ pub enum Misuse {
         global: Name,
     },
     /// Names beginning like the library's own globals.
-    #[error("the global name {global} is reserved: names that begin with \"queenright:\" are the library's own")]
+    #[error(
+        "the global name {global} is reserved: names that begin with \"queenright:\" are the library's own"
+    )]
     ReservedGlobal {
         /// Which.
         global: Name,

@@ -4,15 +4,28 @@
 
 extern crate alloc;
 
+mod backoff;
+mod cache;
 pub mod config;
 pub mod coordinator;
+mod election;
 pub mod error;
 pub mod ids;
 pub mod input;
+mod layout;
+mod lease;
+#[doc(hidden)]
+pub mod mutation;
 pub mod op;
+mod outbox;
 pub mod output;
 pub mod path;
+mod record;
+mod registration;
+mod session;
 pub mod time;
+mod timers;
+mod watches;
 pub mod wire;
 
 pub use config::Config;

@@ -72,6 +72,8 @@ pub enum Event {
         /// The data version of the term record during the term: a write that checks it in a transaction fails
         /// once the term is over.
         version: i32,
+        /// The payload that the term record carries: the one of the campaign that this term answers.
+        payload: Arc<[u8]>,
         /// When the belief ends unless it is extended.
         valid_until: Instant,
     },
@@ -173,9 +175,9 @@ pub enum RegistrationStatus {
 pub enum Freshness {
     /// Nothing is known yet; the first read is under way.
     Loading,
-    /// A watch is armed, and all that it reported has been applied.
+    /// A watch is armed, and all that it reported has been applied or is being read.
     Fresh,
-    /// It was fresh until `since`: the connection is down, or a re-read is under way.
+    /// It was fresh until `since`: the connection was down since then, or the server refuses a re-read.
     Stale {
         /// Since when changes may have been missed.
         since: Instant,
@@ -219,7 +221,8 @@ pub enum Holder {
         payload: Arc<[u8]>,
         /// Whether it is this node.
         own: bool,
-        /// The connection is down since then: somebody else may hold it by now.
+        /// Not watched since then (the connection is down, or nobody here needs it): somebody else may hold it
+        /// by now.
         stale_since: Option<Instant>,
     },
 }
@@ -229,8 +232,6 @@ pub enum Holder {
 pub enum StopReason {
     /// The caller resigned, or closed.
     Resigned,
-    /// The application stopped by itself.
-    Finished,
     /// The lease was not extended in time.
     LeaseRanOut,
     /// The lease record is gone: somebody took this node for dead.
@@ -246,8 +247,8 @@ pub enum Timer {
     Beat,
     /// A term's application must be told to stop, or its time is over.
     Belief,
-    /// A holder has been silent for so long that it is dead.
-    Takeover,
+    /// A global: its holder is silent for long enough, a term's drain is over, a turn has come, or a retry.
+    Election,
     /// Something failed and is tried again.
     Retry,
     /// A cache that nobody used lately is dropped.

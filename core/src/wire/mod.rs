@@ -16,8 +16,8 @@ pub use acl::{Acl, AuthId, Permissions};
 pub use error::ErrorCode;
 pub use opcode::OpCode;
 pub use request::{
-    AddWatchMode, Check, Create, CreateFlags, CreateForm, Delete, MultiReadRequest, MultiRequest, Read, Request,
-    SetData, WatcherType,
+    AddWatchMode, Check, Create, CreateFlags, CreateForm, Delete, MultiReadRequest, MultiRequest, Read,
+    Request, SetData, WatcherType,
 };
 pub use response::{MultiReadResult, MultiResult, Response};
 pub use session::{ConnectRequest, ConnectResponse, WatchedEvent};

@@ -1,0 +1,280 @@
+//! A term: as this node holds it, and as its record was last read.
+
+use alloc::format;
+use alloc::sync::Arc;
+
+use crate::ids::{RequestId, Token};
+use crate::mutation::Mutation;
+use crate::op::Stat;
+use crate::outbox::{LeaseName, Outbox};
+use crate::output::{Event, StopReason};
+use crate::path::Name;
+use crate::record::TermRecord;
+use crate::time::Instant;
+
+/// A term that this node holds.
+///
+/// | phase | the lease lasts beyond the drain | told to stop | stopped, or the deadline passed | deposed |
+/// |---|---|---|---|---|
+/// | Pending | Leading: Elected | – | – | over |
+/// | Leading | – | Stopping: Stop | – | over: Stop, Revoked |
+/// | Stopping | – (final) | – | over: Revoked | over: Revoked |
+#[derive(Debug)]
+pub(super) struct Term {
+    version: i32,
+    token: Token,
+    payload: Arc<[u8]>,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Held, and not believed yet: the lease has to be extended first.
+    Pending,
+    Leading,
+    /// The end is final, and the deadline frozen (rule 4).
+    Stopping {
+        deadline: Instant,
+    },
+}
+
+impl Term {
+    pub(super) fn new(version: i32, token: Token, payload: Arc<[u8]>) -> Self {
+        debug_assert!(version & 1 == 1, "a held term has an odd version");
+        Self { version, token, payload, phase: Phase::Pending }
+    }
+
+    pub(super) fn version(&self) -> i32 {
+        self.version
+    }
+
+    pub(super) fn token(&self) -> Token {
+        self.token
+    }
+
+    pub(super) fn payload(&self) -> &Arc<[u8]> {
+        &self.payload
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    pub(super) fn is_leading(&self) -> bool {
+        self.phase == Phase::Leading
+    }
+
+    pub(super) fn elect(&mut self, valid_until: Instant, global: &Name, out: &mut Outbox) {
+        assert_eq!(self.phase, Phase::Pending, "{global}: elected twice");
+        assert!(valid_until > out.now, "{global}: elected without a lease");
+        self.phase = Phase::Leading;
+        out.event(Event::Elected {
+            global: global.clone(),
+            token: self.token,
+            version: self.version,
+            payload: Arc::clone(&self.payload),
+            valid_until,
+        });
+    }
+
+    /// Tells the application to stop by `deadline`.
+    pub(super) fn stop(&mut self, reason: StopReason, deadline: Instant, global: &Name, out: &mut Outbox) {
+        assert_eq!(self.phase, Phase::Leading, "{global}: stopped twice, or never led");
+        self.phase = Phase::Stopping { deadline };
+        out.event(Event::Stop { global: global.clone(), token: self.token, deadline, reason });
+    }
+
+    /// The application is done, or its time is over. Gives the version to release.
+    pub(super) fn revoke(&mut self, global: &Name, out: &mut Outbox) -> i32 {
+        assert_ne!(self.phase, Phase::Pending, "{global}: revoked before it was elected");
+        out.event(Event::Revoked { global: global.clone(), token: self.token });
+        self.version
+    }
+
+    /// It is over at once, whatever the application does. Gives the version to release.
+    pub(super) fn depose(&mut self, reason: StopReason, global: &Name, out: &mut Outbox) -> i32 {
+        match self.phase {
+            Phase::Pending => return self.version,
+            Phase::Leading => self.stop(reason, out.now, global, out),
+            Phase::Stopping { .. } => {}
+        }
+        self.revoke(global, out)
+    }
+}
+
+/// What a term record said when it was last read, and what is being done to read it again.
+#[derive(Debug)]
+pub(super) struct TermView {
+    known: Known,
+    /// No version below this is believed (rule 5).
+    floor: Option<i32>,
+    read: Read,
+    read_at: Instant,
+    /// Since when the connection that watched it is down.
+    down_since: Option<Instant>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Known {
+    Nothing,
+    /// There is no record: nobody ever stood for this global.
+    Missing,
+    Vacant {
+        version: i32,
+    },
+    Held {
+        version: i32,
+        lease: LeaseName,
+        payload: Arc<[u8]>,
+        token: Token,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    Wanted,
+    InFlight { request: RequestId, is_watched: bool },
+    Done { is_watched: bool },
+}
+
+impl TermView {
+    pub(super) fn new() -> Self {
+        Self {
+            known: Known::Nothing,
+            floor: None,
+            read: Read::Wanted,
+            read_at: Instant::ORIGIN,
+            down_since: None,
+        }
+    }
+
+    pub(super) fn known(&self) -> &Known {
+        &self.known
+    }
+
+    /// The version last read; 0 when none was.
+    pub(super) fn version(&self) -> i32 {
+        match self.known {
+            Known::Nothing | Known::Missing => 0,
+            Known::Vacant { version } | Known::Held { version, .. } => version,
+        }
+    }
+
+    pub(super) fn held(&self) -> Option<(&LeaseName, &Arc<[u8]>, Token)> {
+        match &self.known {
+            Known::Held { lease, payload, token, .. } => Some((lease, payload, *token)),
+            Known::Nothing | Known::Missing | Known::Vacant { .. } => None,
+        }
+    }
+
+    pub(super) fn held_version(&self) -> Option<i32> {
+        match self.known {
+            Known::Held { version, .. } => Some(version),
+            Known::Nothing | Known::Missing | Known::Vacant { .. } => None,
+        }
+    }
+
+    /// Whether what is known was read on this connection, and nothing since says otherwise.
+    pub(super) fn is_current(&self) -> bool {
+        matches!(self.read, Read::Done { .. })
+    }
+
+    /// Since when what is known may be out of date.
+    pub(super) fn stale_since(&self) -> Option<Instant> {
+        match self.read {
+            Read::Done { is_watched: false } => Some(self.read_at),
+            Read::Wanted | Read::InFlight { .. } | Read::Done { is_watched: true } => self.down_since,
+        }
+    }
+
+    pub(super) fn read_at(&self) -> Instant {
+        self.read_at
+    }
+
+    /// Something happened to it. A read that is under way shows what: the port delivers no event before a
+    /// reply that preceded it.
+    pub(super) fn read_again(&mut self) {
+        match self.read {
+            Read::Done { .. } => self.read = Read::Wanted,
+            Read::Wanted | Read::InFlight { .. } => {}
+        }
+    }
+
+    /// A write goes out: only a read behind it tells what became of it.
+    pub(super) fn read_behind(&mut self) {
+        self.read = Read::Wanted;
+    }
+
+    /// Whether a read must be sent, given whether it must leave a watch.
+    pub(super) fn needs_read(&self, needs_watch: bool) -> bool {
+        match self.read {
+            Read::Wanted => true,
+            Read::InFlight { is_watched, .. } | Read::Done { is_watched } => needs_watch && !is_watched,
+        }
+    }
+
+    pub(super) fn reading(&mut self, request: RequestId, is_watched: bool) {
+        self.read = Read::InFlight { request, is_watched };
+    }
+
+    /// Whether this is the answer that counts; it does once.
+    pub(super) fn answered(&mut self, request: RequestId, now: Instant) -> bool {
+        match self.read {
+            Read::InFlight { request: awaited, is_watched } if awaited == request => {
+                self.read = Read::Done { is_watched };
+                self.read_at = now;
+                self.down_since = None;
+                true
+            }
+            Read::Wanted | Read::InFlight { .. } | Read::Done { .. } => false,
+        }
+    }
+
+    /// Rule 5: value and version from one reply. Says whether it was believed.
+    pub(super) fn apply(&mut self, data: &[u8], stat: &Stat, out: &mut Outbox) -> bool {
+        let version = stat.version;
+        if self.floor.is_some_and(|floor| version.wrapping_sub(floor) < 0) {
+            return false;
+        }
+        let path = || out.layout.globals.clone();
+        match TermRecord::decode(data) {
+            Ok(TermRecord::Held { lease, payload }) if version & 1 == 1 => {
+                self.known = Known::Held { version, lease, payload, token: Token(stat.mzxid) };
+            }
+            Ok(TermRecord::Vacant) if version & 1 == 0 => self.known = Known::Vacant { version },
+            Ok(record) => {
+                let reason =
+                    format!("a term record of version {version} is {record:?}: somebody wrote it by hand");
+                out.degraded(path(), None, reason);
+                self.known = Known::Nothing;
+            }
+            Err(bad) => {
+                out.degraded(path(), None, format!("a term record of version {version} is refused: {bad:?}"));
+                self.known = Known::Nothing;
+            }
+        }
+        self.floor = Some(version);
+        true
+    }
+
+    /// Rule 6: the term at `version` is over for this node, whatever a read shows.
+    pub(super) fn release(&mut self, version: i32, out: &Outbox) {
+        if !out.config.is_mutated(Mutation::ReleaseNotFinal) {
+            self.floor = Some(version.wrapping_add(1));
+        }
+        self.read_behind();
+    }
+
+    /// There is no record. Says whether there was one.
+    pub(super) fn missing(&mut self) -> bool {
+        let was_known = self.floor.is_some();
+        self.known = Known::Missing;
+        self.floor = None;
+        was_known
+    }
+
+    pub(super) fn handle_down(&mut self, now: Instant) {
+        self.read = Read::Wanted;
+        self.down_since = self.down_since.or(Some(now));
+    }
+}

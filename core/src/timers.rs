@@ -1,0 +1,98 @@
+//! All deadlines, in one ordered index.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+
+use crate::ids::RegistrationId;
+use crate::output::{Directory, Timer};
+use crate::path::Name;
+use crate::time::Instant;
+
+/// What a deadline belongs to. Each has at most one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    /// The end of the belief of all terms.
+    Belief,
+    /// The next beat.
+    Beat,
+    /// A new lease record.
+    Lease,
+    /// A global.
+    Global(Name),
+    /// A lease record of another node.
+    Record(Arc<str>),
+    /// A registration.
+    Registration(RegistrationId),
+    /// A cache.
+    Cache(Directory),
+    /// A cache's idleness.
+    Idle(Directory),
+    /// A looked-up global's idleness.
+    IdleGlobal(Name),
+    /// The sweep of dead records.
+    Janitor,
+    /// The end of closing.
+    Close,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    by_key: BTreeMap<Key, Instant>,
+    by_time: BTreeSet<(Instant, Key)>,
+}
+
+impl Timers {
+    /// Sets, moves or (with `None`) clears the deadline of `key`.
+    pub(crate) fn set(&mut self, key: Key, at: Option<Instant>) {
+        let old = match at {
+            Some(at) if self.by_key.get(&key) == Some(&at) => return,
+            Some(at) => self.by_key.insert(key.clone(), at),
+            None => self.by_key.remove(&key),
+        };
+        if let Some(old) = old {
+            let was_there = self.by_time.remove(&(old, key.clone()));
+            debug_assert!(was_there, "the two indices tell different stories about {key:?}");
+        }
+        if let Some(at) = at {
+            self.by_time.insert((at, key));
+        }
+    }
+
+    pub(crate) fn next(&self) -> Option<(Instant, Timer)> {
+        self.by_time.first().map(|(at, key)| (*at, key.timer()))
+    }
+
+    /// Takes out the earliest deadline that is not after `now`.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Key> {
+        if self.by_time.first()?.0 > now {
+            return None;
+        }
+        let (_, key) = self.by_time.pop_first()?;
+        self.by_key.remove(&key);
+        Some(key)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.by_key.clear();
+        self.by_time.clear();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        assert_eq!(self.by_key.len(), self.by_time.len(), "the two indices of the timers differ");
+        self.by_key.len()
+    }
+}
+
+impl Key {
+    fn timer(&self) -> Timer {
+        match self {
+            Self::Belief => Timer::Belief,
+            Self::Beat => Timer::Beat,
+            Self::Lease | Self::Registration(_) | Self::Cache(_) | Self::Record(_) => Timer::Retry,
+            Self::Global(_) => Timer::Election,
+            Self::Idle(_) | Self::IdleGlobal(_) => Timer::Idle,
+            Self::Janitor => Timer::Janitor,
+            Self::Close => Timer::Close,
+        }
+    }
+}
