@@ -9,6 +9,7 @@ use crate::election::{Answer, Election, Standing, is_beat};
 use crate::error::{InvalidConfig, Misuse};
 use crate::ids::{RegistrationId, RequestId, SessionEpoch, Zxid};
 use crate::input::{HostEvent, Input, SessionEvent};
+use crate::janitor::{self, Janitor};
 use crate::layout::{PAYLOAD_MARK, Place};
 use crate::lease::Lease;
 use crate::op::{Change, Op, OpError, Outcome, WatchEvent};
@@ -88,6 +89,7 @@ pub struct Coordinator {
     session: Session,
     lease: Lease,
     election: Election,
+    janitor: Janitor,
     caches: BTreeMap<Directory, Cache>,
     registrations: BTreeMap<RegistrationId, Registration>,
     /// By the path of their znode: watch events name paths.
@@ -116,6 +118,7 @@ impl Coordinator {
             session: Session::Never,
             lease: Lease::new(),
             election: Election::default(),
+            janitor: Janitor::default(),
             caches: BTreeMap::new(),
             registrations: BTreeMap::new(),
             registered_paths: BTreeMap::new(),
@@ -434,6 +437,8 @@ impl Coordinator {
     /// What follows from the call: facts for other machines, deadlines, the end of closing.
     fn finish(&mut self) {
         self.route_facts();
+        self.tend_office();
+        self.route_facts();
         self.registrations.retain(|_, registration| {
             if registration.is_gone() {
                 let (directory, instance) = registration.key();
@@ -474,7 +479,8 @@ impl Coordinator {
             }
             Key::Idle(directory) => self.drop_cache(&directory),
             Key::IdleGlobal(name) => self.election.forget(&name, &standing, &mut self.out),
-            Key::Janitor => {}
+            Key::Janitor => self.janitor.handle_timeout(&mut self.out),
+            Key::Office => self.stand_for_office(&standing),
             Key::Close => self.end(),
         }
         // A deadline that was applied may leave another one that is due: beats and beliefs are set anew here.
@@ -518,6 +524,7 @@ impl Coordinator {
         for registration in self.registrations.values_mut() {
             registration.handle_down(is_lost, &mut self.out);
         }
+        self.janitor.handle_down(&mut self.out);
         let standing = self.standing();
         self.election.handle_down(is_lost, &standing, &mut self.out);
     }
@@ -564,7 +571,8 @@ impl Coordinator {
         let out = &mut self.out;
         let mut answer = |name, answer| self.election.handle_answer(&name, answer, &standing, out);
         match in_flight.owner {
-            Owner::Nobody | Owner::LeaseDelete(_) | Owner::Janitor(_) => {}
+            Owner::Nobody | Owner::LeaseDelete(_) => {}
+            Owner::Janitor => self.janitor.handle_response(request, outcome, out),
             Owner::Watch(path) => match outcome {
                 Ok(_) => {}
                 Err(error) => {
@@ -676,7 +684,56 @@ impl Coordinator {
                     let standing = self.standing();
                     self.election.handle_watch_failed(&path, &standing, &mut self.out);
                 }
+                Fact::Office(event) => self.handle_office(event),
             }
+        }
+    }
+
+    /// Only nodes with a candidacy of their own stand for the office (rule 12), and not at once.
+    fn tend_office(&mut self) {
+        let is_due = self.out.config.janitor_period.is_some() && self.phase == Phase::Running;
+        match self.election.candidacies(janitor::OFFICE) {
+            (true, false) if is_due && !self.out.timers.is_set(&Key::Office) => {
+                let at = self.out.now.after(janitor::STAND_AFTER);
+                self.out.set_timer(Key::Office, Some(at));
+            }
+            (false, true) => {
+                let standing = self.standing();
+                if let Ok(office) = Name::new(janitor::OFFICE) {
+                    self.election.resign(&office, &standing, &mut self.out);
+                }
+            }
+            (false, false) => self.out.set_timer(Key::Office, None),
+            (true, _) => {}
+        }
+    }
+
+    fn stand_for_office(&mut self, standing: &Standing) {
+        if let (Ok(office), (true, false)) =
+            (Name::new(janitor::OFFICE), self.election.candidacies(janitor::OFFICE))
+        {
+            self.election.campaign(office, Vec::new(), Terms::Many, standing, &mut self.out);
+        }
+    }
+
+    fn handle_office(&mut self, event: Event) {
+        match event {
+            Event::Elected { .. } => self.janitor.start(&mut self.out),
+            Event::Stop { global, token, .. } => {
+                // The work stops as it is told to: here and now.
+                self.janitor.stop(&mut self.out);
+                let standing = self.standing();
+                self.election.handle_stopped(&global, token, &standing, &mut self.out);
+            }
+            Event::Revoked { .. } => self.janitor.stop(&mut self.out),
+            Event::Holder { .. }
+            | Event::Withdrawn { .. }
+            | Event::Session(_)
+            | Event::Registration { .. }
+            | Event::Directory { .. }
+            | Event::Extended { .. }
+            | Event::Degraded { .. }
+            | Event::Closed => {}
         }
     }
 

@@ -12,6 +12,7 @@ mod election;
 pub mod error;
 pub mod ids;
 pub mod input;
+mod janitor;
 mod layout;
 mod lease;
 #[doc(hidden)]

@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use crate::config::Config;
 use crate::ids::{RegistrationId, RequestId, SessionEpoch, SessionId};
+use crate::janitor;
 use crate::layout::Layout;
 use crate::op::{CreateMode, ErrorCode, Op, Version, WatchKind};
 use crate::output::{Directory, Event, Output, Request};
@@ -92,7 +93,7 @@ pub(crate) enum Owner {
     /// The watch on a candidate in front.
     QueueWatch(Name, String),
     /// A step of the janitor.
-    Janitor(String),
+    Janitor,
 }
 
 /// What one machine tells the others through the coordinator.
@@ -104,6 +105,8 @@ pub(crate) enum Fact {
     LeaseGone(LeaseName),
     /// A recursive watch could not be armed: everything below must be read again.
     WatchFailed(Path),
+    /// News of the janitor's office, which is nobody else's business.
+    Office(Event),
 }
 
 impl Outbox {
@@ -144,7 +147,11 @@ impl Outbox {
     }
 
     pub(crate) fn event(&mut self, event: Event) {
-        self.queue.push_back(Output::Event(event));
+        if event.global().is_some_and(|global| global.as_str() == janitor::OFFICE) {
+            self.tell(Fact::Office(event));
+        } else {
+            self.queue.push_back(Output::Event(event));
+        }
     }
 
     /// Reports trouble that retrying may not cure.

@@ -271,6 +271,26 @@ pub enum Terms {
 /// The length of time for which a timer of the core is set at most, so that drivers need no care for overflow.
 pub const TIMER_MAX: Duration = Duration::from_secs(3600 * 24);
 
+impl Event {
+    /// The global that it is about.
+    #[must_use]
+    pub fn global(&self) -> Option<&Name> {
+        match self {
+            Self::Holder { global, .. }
+            | Self::Elected { global, .. }
+            | Self::Stop { global, .. }
+            | Self::Revoked { global, .. }
+            | Self::Withdrawn { global } => Some(global),
+            Self::Session(_)
+            | Self::Registration { .. }
+            | Self::Directory { .. }
+            | Self::Extended { .. }
+            | Self::Degraded { .. }
+            | Self::Closed => None,
+        }
+    }
+}
+
 impl fmt::Display for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -31,6 +31,8 @@ pub(crate) enum Key {
     IdleGlobal(Name),
     /// The sweep of dead records.
     Janitor,
+    /// When to stand for the janitor's office.
+    Office,
     /// The end of closing.
     Close,
 }
@@ -72,6 +74,10 @@ impl Timers {
         Some(key)
     }
 
+    pub(crate) fn is_set(&self, key: &Key) -> bool {
+        self.by_key.contains_key(key)
+    }
+
     pub(crate) fn clear(&mut self) {
         self.by_key.clear();
         self.by_time.clear();
@@ -91,7 +97,7 @@ impl Key {
             Self::Lease | Self::Registration(_) | Self::Cache(_) | Self::Record(_) => Timer::Retry,
             Self::Global(_) => Timer::Election,
             Self::Idle(_) | Self::IdleGlobal(_) => Timer::Idle,
-            Self::Janitor => Timer::Janitor,
+            Self::Janitor | Self::Office => Timer::Janitor,
             Self::Close => Timer::Close,
         }
     }

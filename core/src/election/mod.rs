@@ -40,6 +40,12 @@ impl Election {
         !self.wanted.is_empty()
     }
 
+    /// Whether this node stands for anything but `office`, and whether it stands for that.
+    pub(crate) fn candidacies(&self, office: &str) -> (bool, bool) {
+        let for_office = self.wanted.contains(office);
+        (self.wanted.len() > usize::from(for_office), for_office)
+    }
+
     /// Whether beats must go out.
     pub(crate) fn is_holding(&self) -> bool {
         !self.holding.is_empty()
