@@ -1,4 +1,13 @@
-//! The sans-IO core of queenright.
+//! The sans-IO core of queenright: sessions, caches, registrations, leases and elections on ZooKeeper.
+//!
+//! [`Coordinator`] is a pure state machine. It takes what happened as [`Input`]s and the time as an argument, and
+//! gives what is to be done as [`Output`]s: requests for ZooKeeper, and events for the application. It has no
+//! sockets, no clock, no randomness and no hash order, so the same inputs give the same outputs: in production,
+//! in a simulator, in an exhaustive checker and in a fuzzer alike. Its documentation states the contract and shows
+//! the loop.
+//!
+//! What it promises, and under which assumptions, is told in ARCHITECTURE.md, "The election"; comments that say
+//! "rule 9" mean the rules of that chapter.
 #![no_std]
 #![forbid(unsafe_code)]
 
