@@ -96,6 +96,13 @@ impl Config {
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
+    /// Where the term record of `global` is, for transactions that check its version
+    /// (see [`Event::Elected`](crate::Event::Elected)).
+    #[must_use]
+    pub fn term_path(&self, global: &Name) -> Path {
+        crate::layout::Layout::new(&self.root).term(global)
+    }
+
     pub(crate) fn is_mutated(&self, mutation: crate::mutation::Mutation) -> bool {
         #[cfg(feature = "mutations")]
         return self.mutation == Some(mutation);

@@ -92,7 +92,7 @@ pub struct Coordinator {
     janitor: Janitor,
     caches: BTreeMap<Directory, Cache>,
     registrations: BTreeMap<RegistrationId, Registration>,
-    /// By the path of their znode: watch events name paths.
+    /// By what they stand for: watch events name paths.
     registered_paths: BTreeMap<(Directory, Name), RegistrationId>,
     registrations_made: u64,
     highest_zxid: Option<Zxid>,
@@ -439,13 +439,6 @@ impl Coordinator {
         self.route_facts();
         self.tend_office();
         self.route_facts();
-        self.registrations.retain(|_, registration| {
-            if registration.is_gone() {
-                let (directory, instance) = registration.key();
-                self.registered_paths.remove(&(directory.clone(), instance.clone()));
-            }
-            !registration.is_gone()
-        });
         self.set_belief_timers();
         if self.phase == Phase::Closing && self.registrations.is_empty() && self.election.is_idle() {
             self.end();
@@ -683,6 +676,12 @@ impl Coordinator {
                     }
                     let standing = self.standing();
                     self.election.handle_watch_failed(&path, &standing, &mut self.out);
+                }
+                Fact::Unregistered(id) => {
+                    if let Some(registration) = self.registrations.remove(&id) {
+                        let (directory, instance) = registration.key();
+                        self.registered_paths.remove(&(directory.clone(), instance.clone()));
+                    }
                 }
                 Fact::Office(event) => self.handle_office(event),
             }

@@ -105,6 +105,8 @@ pub(crate) enum Fact {
     LeaseGone(LeaseName),
     /// A recursive watch could not be armed: everything below must be read again.
     WatchFailed(Path),
+    /// A registration is withdrawn, and its znode known to be gone.
+    Unregistered(RegistrationId),
     /// News of the janitor's office, which is nobody else's business.
     Office(Event),
 }

@@ -22,7 +22,7 @@ use crate::ids::{RegistrationId, RequestId, Zxid};
 use crate::layout::instance_znode;
 use crate::mutation::Mutation;
 use crate::op::{Change, CreateMode, ErrorCode, Op, OpError, Outcome, Reply, Stat};
-use crate::outbox::{Outbox, Owner, exactly};
+use crate::outbox::{Fact, Outbox, Owner, exactly};
 use crate::output::{Directory, Event, RegistrationStatus};
 use crate::path::{Name, Path};
 use crate::timers::Key;
@@ -401,6 +401,7 @@ impl Registration {
         out.unwatch_data(&self.path);
         self.state = State::Gone;
         self.publish(RegistrationStatus::Gone, out);
+        out.tell(Fact::Unregistered(self.id));
     }
 
     fn publish(&mut self, status: RegistrationStatus, out: &mut Outbox) {
