@@ -1,3 +1,5 @@
 //! A model of ZooKeeper, and a deterministic simulator.
 
+pub mod checkers;
+pub mod explorer;
 pub mod zookeeper;

@@ -1,0 +1,80 @@
+//! The last checks, after the quiet stretch.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use queenright_core::Directory;
+
+use super::process::Process;
+use super::world::World;
+use crate::checkers::{Claims, Standing, Violation, check_leaders, check_owners, check_registrations};
+
+impl World<'_> {
+    /// Whether everything has come to what it must be.
+    ///
+    /// # Errors
+    /// The first thing that has not.
+    pub(super) fn audit(&self) -> Result<(), Violation> {
+        self.checks.completion.check_calls()?;
+        let (tree, root) = (self.server.tree(), self.names.root.as_str());
+        let mut claims = BTreeMap::new();
+        for process in self.processes() {
+            let life = process.life;
+            let Some(session) = process.client.session() else {
+                return Err(Violation::new("sessions", format!("{life} has none after the quiet stretch")));
+            };
+            let wanted = process.application.registrations.values();
+            check_registrations(tree, root, life, session, wanted.clone())?;
+            self.checks.caches.check(tree, root, life, &process.application.subscriptions)?;
+            let path = |directory: &Directory| match directory {
+                Directory::Nodes => format!("{root}/nodes"),
+                Directory::Service(name) => format!("{root}/services/{name}"),
+            };
+            let instances: BTreeSet<String> = wanted
+                .flat_map(|wanted| {
+                    let plain = format!("{}/{}", path(&wanted.directory), wanted.instance);
+                    [format!("{plain}+"), plain]
+                })
+                .collect();
+            let queues = process
+                .application
+                .candidacies
+                .keys()
+                .map(|global| format!("{root}/globals/{}/queue", self.names.globals[usize::from(*global)]))
+                .collect();
+            claims.insert(session, Claims { life, instances, queues });
+        }
+        check_owners(tree, root, &claims)?;
+        self.standings().try_for_each(|standing| check_leaders(tree, root, &standing))?;
+        self.server.check_invariants();
+        Ok(())
+    }
+
+    fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.nodes.iter().filter_map(|node| node.running())
+    }
+
+    fn standings(&self) -> impl Iterator<Item = Standing<'_>> {
+        (0..).zip(&self.names.globals).map(|(number, global)| {
+            let believers: BTreeSet<_> = self.checks.belief.believers(self.now, global).collect();
+            let mut standing =
+                Standing { global, candidates: Vec::new(), leaders: Vec::new(), views: Vec::new() };
+            for process in self.processes() {
+                let (life, application) = (process.life, &process.application);
+                if application.candidacies.contains_key(&number) {
+                    standing.candidates.push(life);
+                }
+                if let Some(token) = application.running(number)
+                    && believers.contains(&life)
+                {
+                    standing.leaders.push((life, token));
+                }
+                if application.lookups.contains(&number)
+                    && let Some(holder) = application.holders.get(&number)
+                {
+                    standing.views.push((life, holder.clone()));
+                }
+            }
+            standing
+        })
+    }
+}

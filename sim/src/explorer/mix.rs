@@ -1,0 +1,178 @@
+//! Where every choice of a run comes from: one seed, mixed with labels. There is no generator that several parts share,
+//! so one choice more or less in one place moves no other.
+
+use std::hash::Hasher;
+use std::time::Duration;
+
+/// Mixes two words into one, so that neighbours (seeds, node numbers, message indices) have nothing in common.
+///
+/// Source: the finaliser of SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number
+/// generators", OOPSLA 2014).
+pub(super) const fn mix(a: u64, b: u64) -> u64 {
+    let mut z = a ^ b.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x9e37_79b9_7f4a_7c15).rotate_left(17);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// A stream of choices with a label of its own.
+#[derive(Debug)]
+pub(super) struct Draw {
+    key: u64,
+    drawn_count: u64,
+}
+
+impl Draw {
+    /// The stream called `label` of `seed`.
+    pub(super) const fn new(seed: u64, label: u64) -> Self {
+        Self { key: mix(seed, label), drawn_count: 0 }
+    }
+
+    pub(super) const fn word(&mut self) -> u64 {
+        self.drawn_count += 1;
+        mix(self.key, self.drawn_count)
+    }
+
+    /// A number below `bound`; 0 when the bound is 0.
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        scale(self.word(), bound)
+    }
+
+    /// A number from `low` to `high`, both included.
+    pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {
+        low + self.below(high.saturating_sub(low) + 1)
+    }
+
+    /// A small index below `bound`.
+    pub(super) fn index(&mut self, bound: u8) -> u8 {
+        u8::try_from(self.below(u64::from(bound))).unwrap_or(0)
+    }
+
+    /// Whether a chance of one in `n` came up.
+    pub(super) fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    /// One of the options.
+    pub(super) fn pick<T: Copy>(&mut self, options: &[T]) -> T {
+        let index = usize::try_from(self.below(options.len() as u64)).unwrap_or(0);
+        options[index]
+    }
+
+    /// A length of time from `low` to `high`.
+    pub(super) fn duration(&mut self, low: Duration, high: Duration) -> Duration {
+        Duration::from_nanos(self.between(nanos(low), nanos(high)))
+    }
+}
+
+/// Nanoseconds of a duration of a simulation, all of which are shorter than centuries.
+pub(super) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Maps a uniform word to a number below `bound`.
+pub(super) fn scale(word: u64, bound: u64) -> u64 {
+    u64::try_from((u128::from(word) * u128::from(bound)) >> 64).unwrap_or(0)
+}
+
+/// The fingerprint of a run: cheap, and the same on every machine.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fingerprint(u64);
+
+impl Fingerprint {
+    pub(super) const fn new() -> Self {
+        Self(0)
+    }
+
+    pub(super) const fn value(self) -> u64 {
+        mix(self.0, 0)
+    }
+
+    const fn word(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+// Every width goes through `word` by value: the default implementations feed native-endian bytes.
+impl Hasher for Fingerprint {
+    fn finish(&self) -> u64 {
+        self.value()
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.word(bytes.len() as u64);
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.word(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, n: u8) {
+        self.word(u64::from(n));
+    }
+
+    fn write_u32(&mut self, n: u32) {
+        self.word(u64::from(n));
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.word(n);
+    }
+
+    fn write_usize(&mut self, n: usize) {
+        self.word(n as u64);
+    }
+
+    fn write_i32(&mut self, n: i32) {
+        self.word(u64::from(n.cast_unsigned()));
+    }
+
+    fn write_i64(&mut self, n: i64) {
+        self.word(n.cast_unsigned());
+    }
+
+    fn write_isize(&mut self, n: isize) {
+        self.word((n as i64).cast_unsigned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbouring_seeds_and_labels_share_nothing() {
+        let mut seen = std::collections::BTreeSet::new();
+        for seed in 0..64 {
+            for label in 0..64 {
+                assert!(seen.insert(mix(seed, label)), "{seed} {label}");
+            }
+        }
+        // Adding instead of mixing would make these two the same stream.
+        assert_ne!(Draw::new(1, 2).word(), Draw::new(2, 1).word());
+    }
+
+    #[test]
+    fn draws_stay_in_their_range_and_reach_both_ends() {
+        let mut draw = Draw::new(7, 7);
+        let drawn: Vec<u64> = (0..1000).map(|_| draw.between(3, 6)).collect();
+        assert_eq!(drawn.iter().min(), Some(&3));
+        assert_eq!(drawn.iter().max(), Some(&6));
+        assert_eq!(Draw::new(1, 1).below(0), 0);
+    }
+
+    #[test]
+    fn the_fingerprint_sees_order_and_length() {
+        let of = |parts: &[&[u8]]| {
+            let mut fingerprint = Fingerprint::new();
+            for part in parts {
+                fingerprint.write(part);
+            }
+            fingerprint.value()
+        };
+        assert_ne!(of(&[b"ab", b"c"]), of(&[b"a", b"bc"]));
+        assert_ne!(of(&[b"a", b"b"]), of(&[b"b", b"a"]));
+        assert_ne!(of(&[b"a"]), of(&[b"a\0"]));
+    }
+}

@@ -1,0 +1,340 @@
+//! Everything that a run depends on, drawn from one seed and printable.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::fault::{self, Fault, Kind, Limits, When};
+use super::mix::Draw;
+use super::workload::{self, Action, INSTANCES, Step};
+
+/// The most faults of one plan.
+const FAULTS_MAX: u64 = 14;
+/// The most steps of the workload of one plan, beside what every node does at its start.
+const ACTIONS_MAX: u64 = 16;
+/// ρ, and so the fastest and the slowest clock.
+pub(super) const CLOCK_RATE_PPM: u32 = 5_000;
+
+/// The labels of the streams of choices that a seed is mixed into.
+mod label {
+    pub(super) const SHAPE: u64 = 1;
+    pub(super) const FAULTS: u64 = 2;
+    pub(super) const WORKLOAD: u64 = 3;
+    pub(super) const PROFILE: u64 = 4;
+    pub(super) const CLIENT: u64 = 5;
+    pub(super) const NETWORK: u64 = 6;
+}
+
+/// A run before it happens.
+///
+/// Same plan, same run. Faults and steps are lists, and no delay depends on how many of them there are, so that
+/// one can be taken out without moving the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Where it was drawn from; delays are drawn from it during the run.
+    pub seed: u64,
+    /// How many globals there are.
+    pub globals: u8,
+    /// How many services there are.
+    pub services: u8,
+    /// L.
+    pub lease: Duration,
+    /// What clients ask for.
+    pub session_timeout: Duration,
+    /// The server's tick.
+    pub tick: Duration,
+    /// When the faults end.
+    pub heal_at: Duration,
+    /// How long after that the last checks are.
+    pub quiet: Duration,
+    /// The slowest stop of an application.
+    pub stop_time_max: Duration,
+    /// The nodes.
+    pub nodes: Vec<NodePlan>,
+    /// Delays.
+    pub network: NetworkPlan,
+    /// What the clients of this run do where the port's contract leaves it open.
+    pub client: ClientPlan,
+    /// What goes wrong.
+    pub faults: Vec<(When, Fault)>,
+    /// What the applications do.
+    pub actions: Vec<Action>,
+}
+
+/// One node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodePlan {
+    /// What its clock shows at the beginning, in nanoseconds.
+    pub clock_origin: u64,
+    /// By how many millionths its clock is too fast.
+    pub clock_rate_ppm: i32,
+    /// When it starts.
+    pub start_at: Duration,
+    /// What its application does at each start.
+    pub profile: Vec<Step>,
+}
+
+/// How long messages take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkPlan {
+    /// At least.
+    pub delay_min: Duration,
+    /// At most, without a spike.
+    pub delay_max: Duration,
+    /// One message in so many is held up, and with it what follows on its connection; 0 for none.
+    pub spike_one_in: u64,
+    /// For how long at most.
+    pub spike_max: Duration,
+}
+
+/// The freedom of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientPlan {
+    /// After so long without a word from the server the connection is given up.
+    pub connection_timeout: Duration,
+    /// Between two attempts to connect.
+    pub reconnect_max: Duration,
+    /// What becomes of requests submitted while the connection is down.
+    pub offline: Offline,
+    /// What becomes of one-shot watches at a reconnect.
+    pub one_shots: OneShots,
+    /// Whether replies and events tell their zxid.
+    pub zxids: Zxids,
+    /// Replies wait up to so long between client and core; state changes do not.
+    pub reply_lag_max: Duration,
+    /// Events wait up to so long, and so are overtaken by replies.
+    pub event_lag_max: Duration,
+    /// Whether a short gap is always reported.
+    pub gaps: Gaps,
+}
+
+/// What becomes of requests submitted while the connection is down, within a living session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Offline {
+    /// They are kept, and sent after the reconnect.
+    Kept,
+    /// They are answered as unknown.
+    Unknown,
+}
+
+/// What becomes of one-shot watches when a client reconnects within its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OneShots {
+    /// The client arms them again, and the server reports what was missed.
+    Rearmed,
+    /// They are lost.
+    Lost,
+}
+
+/// Whether the client's interface shows zxids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Zxids {
+    /// It does.
+    Shown,
+    /// It does not, as that of zookeeper-client 0.11.
+    Hidden,
+}
+
+/// How gaps in the connection are reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Gaps {
+    /// Suspended at their beginning, Reconnected at their end.
+    Reported,
+    /// Some only by Reconnected, at their end.
+    SomeNoticedLate,
+}
+
+impl Plan {
+    /// Draws everything from a seed.
+    #[must_use]
+    pub fn from_seed(seed: u64) -> Self {
+        let mut draw = Draw::new(seed, label::SHAPE);
+        let lease = Duration::from_millis(draw.pick(&[300, 1_000, 3_000]));
+        let session_timeout = lease * u32::from(draw.pick(&[1_u8, 2, 2, 4, 8]));
+        let tick = session_timeout / 10;
+        let heal_at = lease * u32::try_from(draw.between(5, 20)).unwrap_or(5);
+        let limits = Limits {
+            nodes: draw.pick(&[1, 2, 2, 3, 3, 3, 4, 4, 5]),
+            globals: draw.pick(&[1, 1, 2, 3]),
+            services: draw.pick(&[1, 1, 2]),
+            instances: INSTANCES,
+            lease,
+            session: session_timeout,
+            heal_at,
+        };
+        let stop_time_max = lease / u32::from(draw.pick(&[100_u8, 10, 3]));
+        const RETRIES: u32 = 4;
+        let silence = lease + lease * 2 * CLOCK_RATE_PPM / 1_000_000;
+        // Old sessions and silent holders are gone, look-ups have vacated (2 s and a jitter after W), and
+        // whatever waits for a retry has had some.
+        let quiet = (session_timeout + tick) * 2 + silence * 3 + Duration::from_secs(4) + lease * RETRIES;
+        Self {
+            seed,
+            globals: limits.globals,
+            services: limits.services,
+            lease,
+            session_timeout,
+            tick,
+            heal_at,
+            quiet,
+            stop_time_max,
+            nodes: (0..limits.nodes).map(|node| NodePlan::draw(seed, node, &limits)).collect(),
+            network: NetworkPlan::draw(seed, lease),
+            client: ClientPlan::draw(seed, lease, session_timeout),
+            faults: faults(seed, &limits),
+            actions: actions(seed, &limits),
+        }
+    }
+}
+
+fn faults(seed: u64, limits: &Limits) -> Vec<(When, Fault)> {
+    let mut draw = Draw::new(seed, label::FAULTS);
+    // Swarm testing (A. Groce et al., ISSTA 2012): a run without breaks finds what breaks would hide.
+    let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|_| draw.one_in(2)).collect();
+    if kinds.is_empty() {
+        return Vec::new();
+    }
+    let count = draw.between(1, FAULTS_MAX);
+    (0..count).map(|_| fault::draw(&mut draw, &kinds, limits)).collect()
+}
+
+fn actions(seed: u64, limits: &Limits) -> Vec<Action> {
+    let mut draw = Draw::new(seed, label::WORKLOAD);
+    let count = draw.below(ACTIONS_MAX + 1);
+    (0..count).map(|_| workload::action(&mut draw, limits)).collect()
+}
+
+impl NodePlan {
+    fn draw(seed: u64, node: u8, limits: &Limits) -> Self {
+        let mut draw = Draw::new(seed, super::mix::mix(label::PROFILE, u64::from(node)));
+        let bound = i32::try_from(CLOCK_RATE_PPM).unwrap_or(0);
+        Self {
+            clock_origin: draw.below(1 << 50),
+            clock_rate_ppm: match draw.below(4) {
+                0 => bound,
+                1 => -bound,
+                2 => 0,
+                _ => i32::try_from(draw.below(u64::from(2 * CLOCK_RATE_PPM))).unwrap_or(0) - bound,
+            },
+            start_at: if draw.one_in(2) {
+                Duration::ZERO
+            } else {
+                draw.duration(Duration::ZERO, limits.lease * 2)
+            },
+            profile: workload::profile(&mut draw, limits),
+        }
+    }
+}
+
+impl NetworkPlan {
+    fn draw(seed: u64, lease: Duration) -> Self {
+        let mut draw = Draw::new(seed, label::NETWORK);
+        let delay_max = lease / u32::from(draw.pick(&[50_u8, 100, 250]));
+        Self {
+            delay_min: delay_max / u32::from(draw.pick(&[1_u8, 2, 10])),
+            delay_max,
+            spike_one_in: draw.pick(&[0, 0, 100, 20]),
+            spike_max: lease / u32::from(draw.pick(&[1_u8, 2, 5])),
+        }
+    }
+}
+
+impl ClientPlan {
+    fn draw(seed: u64, lease: Duration, session_timeout: Duration) -> Self {
+        let mut draw = Draw::new(seed, label::CLIENT);
+        let lag = |draw: &mut Draw| match draw.below(3) {
+            0 => lease / 20,
+            _ => Duration::ZERO,
+        };
+        Self {
+            connection_timeout: (lease / 5 * u32::from(draw.pick(&[1_u8, 1, 2, 5, 10])))
+                .min(session_timeout * 3 / 5),
+            reconnect_max: lease / u32::from(draw.pick(&[100_u8, 10, 3])),
+            offline: draw.pick(&[Offline::Kept, Offline::Unknown]),
+            one_shots: draw.pick(&[OneShots::Rearmed, OneShots::Lost]),
+            zxids: draw.pick(&[Zxids::Shown, Zxids::Hidden]),
+            reply_lag_max: lag(&mut draw),
+            event_lag_max: lag(&mut draw),
+            gaps: draw.pick(&[Gaps::Reported, Gaps::SomeNoticedLate]),
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "seed {}: {} nodes, {} globals, {} services",
+            self.seed,
+            self.nodes.len(),
+            self.globals,
+            self.services
+        )?;
+        writeln!(
+            f,
+            "  lease {:?}, session {:?} (tick {:?}), slowest stop {:?}; heals at {:?}, ends {:?} later",
+            self.lease, self.session_timeout, self.tick, self.stop_time_max, self.heal_at, self.quiet
+        )?;
+        let NetworkPlan { delay_min, delay_max, spike_one_in, spike_max } = self.network;
+        writeln!(f, "  delays {delay_min:?} to {delay_max:?}, one in {spike_one_in} up to {spike_max:?}")?;
+        let client = self.client;
+        writeln!(
+            f,
+            "  clients: connection timeout {:?}, reconnect within {:?}, offline requests {:?}, one-shot watches {:?}, \
+             zxids {:?}, gaps {:?}, replies lag {:?}, events lag {:?}",
+            client.connection_timeout,
+            client.reconnect_max,
+            client.offline,
+            client.one_shots,
+            client.zxids,
+            client.gaps,
+            client.reply_lag_max,
+            client.event_lag_max
+        )?;
+        for (number, node) in self.nodes.iter().enumerate() {
+            writeln!(
+                f,
+                "  n{number}: clock {:+} ppm from {}, starts at {:?}: {:?}",
+                node.clock_rate_ppm, node.clock_origin, node.start_at, node.profile
+            )?;
+        }
+        for (number, (when, fault)) in self.faults.iter().enumerate() {
+            writeln!(f, "  fault {number} {when}: {fault}")?;
+        }
+        for action in &self.actions {
+            writeln!(f, "  {action}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_draws_one_plan_and_seeds_differ() {
+        assert_eq!(Plan::from_seed(3), Plan::from_seed(3));
+        assert_ne!(Plan::from_seed(3).to_string(), Plan::from_seed(4).to_string());
+    }
+
+    #[test]
+    fn every_kind_of_fault_is_on_in_some_plans_and_off_in_others() {
+        let has =
+            |plan: &Plan, wanted: fn(&Fault) -> bool| plan.faults.iter().any(|(_, fault)| wanted(fault));
+        let kinds: [fn(&Fault) -> bool; 8] = [
+            |fault| matches!(fault, Fault::Break { .. }),
+            |fault| matches!(fault, Fault::Abandon { .. }),
+            |fault| matches!(fault, Fault::Stall { .. }),
+            |fault| matches!(fault, Fault::Cut { .. }),
+            |fault| matches!(fault, Fault::Expire { .. }),
+            |fault| matches!(fault, Fault::Pause { .. }),
+            |fault| matches!(fault, Fault::Crash { .. }),
+            |fault| matches!(fault, Fault::Hand(_)),
+        ];
+        let plans: Vec<Plan> = (0..200).map(Plan::from_seed).collect();
+        for kind in kinds {
+            assert!(plans.iter().any(|plan| has(plan, kind)));
+            assert!(plans.iter().any(|plan| !has(plan, kind)));
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! The loop: the earliest event, its effects, the checks, and again.
+
+use std::time::Duration;
+
+use queenright_core::wire::{Acl, ConnectRequest, Request as Record};
+use queenright_core::{Config, Coordinator, Incarnation, Instant};
+
+use super::alarm::Alarm;
+use super::application::{Application, Names};
+use super::client::{Client, Env};
+use super::clock::Clock;
+use super::fault::When;
+use super::mix::mix;
+use super::network::{Network, Sender, ToServer};
+use super::plan::{CLOCK_RATE_PPM, Plan};
+use super::process::{Node, Pause, Presence, Process};
+use super::queue::{Due, Queue};
+use super::sometimes::{Reached, Sometimes};
+use super::trace::{Trace, Tracing};
+use super::workload::Step;
+use crate::checkers::{
+    Alternation, BoundedRequests, Caches, Completion, ExclusiveBelief, Life, RisingTokens, Violation,
+};
+use crate::zookeeper::{ConnectionId, ServerConfig, ZooKeeper};
+
+/// More events than any run needs: whoever gets here is going round in circles.
+const EVENTS_MAX: u64 = 1_000_000;
+/// The most requests that a node may put out within a lease.
+const REQUESTS_PER_LEASE_MAX: u32 = 400;
+
+/// Everything.
+pub(super) struct World<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) configure: &'a dyn Fn(&mut Config),
+    pub(super) now: Instant,
+    pub(super) heal_at: Instant,
+    pub(super) queue: Queue,
+    pub(super) network: Network,
+    pub(super) server: ZooKeeper,
+    pub(super) nodes: Vec<Node>,
+    pub(super) names: Names,
+    pub(super) checks: Checks,
+    pub(super) sometimes: Sometimes,
+    pub(super) trace: Trace,
+    pub(super) acl: Vec<Acl>,
+    pub(super) events: u64,
+    /// Faults that are tied to requests: node, number of the request, delay, number of the fault.
+    pub(super) tied: Vec<(u8, u32, Duration, u32)>,
+    /// Znodes that an outside hand put where a registration belongs.
+    pub(super) squatters: Vec<String>,
+    /// Connections of outside hands, counted.
+    hands: u64,
+    server_alarm: Alarm,
+}
+
+/// The checkers that follow a run from its beginning.
+pub(super) struct Checks {
+    pub(super) belief: ExclusiveBelief,
+    pub(super) tokens: RisingTokens,
+    pub(super) alternation: Alternation,
+    pub(super) completion: Completion,
+    pub(super) caches: Caches,
+    pub(super) requests: BoundedRequests,
+}
+
+/// What an event led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Goes,
+    Ended,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(plan: &'a Plan, configure: &'a dyn Fn(&mut Config), tracing: Tracing) -> Self {
+        let now = Instant::ORIGIN;
+        let heal_at = now.after(plan.heal_at);
+        let config = ServerConfig {
+            tick: plan.tick,
+            min_session: plan.tick * 2,
+            max_session: plan.session_timeout * 20,
+            sweep: plan.lease * 4,
+            super_digest: None,
+        };
+        let mut world = Self {
+            plan,
+            configure,
+            now,
+            heal_at,
+            queue: Queue::default(),
+            network: Network::new(plan.seed, plan.network, plan.nodes.len(), heal_at),
+            server: ZooKeeper::new(config, now),
+            nodes: plan
+                .nodes
+                .iter()
+                .map(|node| Node {
+                    clock: Clock::new(node.clock_origin, node.clock_rate_ppm),
+                    starts: 0,
+                    requests: 0,
+                    presence: Presence::Down,
+                })
+                .collect(),
+            names: Names::new(plan),
+            checks: Checks {
+                belief: ExclusiveBelief::default(),
+                tokens: RisingTokens::default(),
+                alternation: Alternation::default(),
+                completion: Completion::default(),
+                caches: Caches::default(),
+                requests: BoundedRequests::new(plan.lease, REQUESTS_PER_LEASE_MAX),
+            },
+            sometimes: Sometimes::default(),
+            trace: Trace::new(tracing),
+            acl: vec![Acl::open()],
+            events: 0,
+            tied: Vec::new(),
+            squatters: Vec::new(),
+            hands: 0,
+            server_alarm: Alarm::default(),
+        };
+        world.schedule();
+        world
+    }
+
+    /// Everything that the plan says about time.
+    fn schedule(&mut self) {
+        for (node, plan) in (0..).zip(&self.plan.nodes) {
+            self.queue.at(self.now.after(plan.start_at), Due::Restart { node });
+        }
+        for (number, (when, _)) in (0..).zip(&self.plan.faults) {
+            match *when {
+                When::At(at) => self.queue.at(at, Due::Fault(number)),
+                When::AfterRequest { node, index, delay } => self.tied.push((node, index, delay, number)),
+            }
+        }
+        for (number, action) in (0..).zip(&self.plan.actions) {
+            self.queue.at(action.at, Due::Action(number));
+        }
+        self.queue.at(self.heal_at, Due::Heal);
+        self.queue.at(self.heal_at.after(self.plan.quiet), Due::End);
+        self.set_server_alarm();
+    }
+
+    /// Runs to the end.
+    ///
+    /// # Errors
+    /// The first violation.
+    pub(super) fn run(&mut self) -> Result<(), Violation> {
+        while let Some((at, due)) = self.queue.pop() {
+            self.now = self.now.max(at);
+            self.events += 1;
+            if self.events > EVENTS_MAX {
+                return Err(Violation::new("bounded events", format!("{EVENTS_MAX} events, and no end")));
+            }
+            match self.happens(due)? {
+                Progress::Goes => {}
+                Progress::Ended => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn happens(&mut self, due: Due) -> Result<Progress, Violation> {
+        if let Some(until) = self.standing_still(due) {
+            self.queue.at(until, due);
+            return Ok(Progress::Goes);
+        }
+        match due {
+            Due::ToServer(connection) => self.server_receives(connection),
+            Due::ToClient(connection) => self.client_receives(connection),
+            Due::Deliver { node, life, lane } => self.deliver(node, life, lane)?,
+            Due::ClientWake { node, life } => self.with_client(node, life, Client::wake),
+            Due::CoreWake { node, life } => self.core_wakes(node, life)?,
+            Due::Stopped { node, life, global, token } => self.stopped(node, life, global, token)?,
+            Due::ServerWake => self.server_wakes(),
+            Due::Fault(number) => self.strike(number)?,
+            Due::Action(number) => {
+                let action = self.plan.actions[number as usize];
+                self.perform(action.node, action.step)?;
+            }
+            Due::Resume { node, life } => self.resume(node, life)?,
+            Due::Restart { node } => self.start(node)?,
+            Due::Heal => self.heal(),
+            Due::End => {
+                self.audit()?;
+                return Ok(Progress::Ended);
+            }
+        }
+        Ok(Progress::Goes)
+    }
+
+    /// Until when an event must wait because the process that it is for stands still.
+    fn standing_still(&self, due: Due) -> Option<Instant> {
+        let node = match due {
+            Due::ToClient(connection) => self.network.client_of(connection)?,
+            Due::Deliver { node, .. }
+            | Due::ClientWake { node, .. }
+            | Due::CoreWake { node, .. }
+            | Due::Stopped { node, .. } => node,
+            Due::Action(number) => self.plan.actions[number as usize].node,
+            Due::ToServer(_)
+            | Due::ServerWake
+            | Due::Fault(_)
+            | Due::Resume { .. }
+            | Due::Restart { .. }
+            | Due::Heal
+            | Due::End => return None,
+        };
+        self.nodes[usize::from(node)].paused_until()
+    }
+
+    fn server_receives(&mut self, connection: ConnectionId) {
+        let Some((message, sender)) = self.network.arrive_up(self.now, &mut self.queue, connection) else {
+            return;
+        };
+        match message {
+            ToServer::Connect(request) => self.server.connect(self.now, connection, request),
+            ToServer::Request { xid, request } => {
+                if sender == Sender::Gone && is_write(&request) {
+                    self.sometimes.reach(Reached::WriteOutlivedItsSender);
+                }
+                self.server.request(self.now, connection, xid, request);
+            }
+            ToServer::End => self.server.disconnect(self.now, connection),
+        }
+        self.drain_server();
+    }
+
+    fn server_wakes(&mut self) {
+        if !self.server_alarm.ring(self.now) {
+            return;
+        }
+        let before = self.server.sessions().count();
+        self.server.handle_timeout(self.now);
+        if self.server.sessions().count() < before {
+            self.sometimes.reach(Reached::SessionExpiredByServer);
+        }
+        self.drain_server();
+    }
+
+    /// Sends what the server says, and looks at what it did.
+    pub(super) fn drain_server(&mut self) {
+        while let Some((connection, message)) = self.server.poll_output() {
+            self.network.answer(self.now, &mut self.queue, connection, message);
+        }
+        self.checks.caches.tree_changed(self.now, self.server.tree());
+        self.set_server_alarm();
+    }
+
+    fn set_server_alarm(&mut self) {
+        if let Some(at) = self.server_alarm.set(self.server.poll_timeout()) {
+            self.queue.at(at, Due::ServerWake);
+        }
+    }
+
+    fn client_receives(&mut self, connection: ConnectionId) {
+        let Some(message) = self.network.arrive_down(self.now, &mut self.queue, connection) else { return };
+        let Some(node) = self.network.client_of(connection) else { return };
+        let Some(process) = self.nodes[usize::from(node)].process() else { return };
+        if process.client.connection() == Some(connection) {
+            let life = process.life.number;
+            self.with_client(node, life, |client, env| client.receive(env, message));
+        }
+    }
+
+    /// Lets the client of a life do something, if it is still there.
+    pub(super) fn with_client(&mut self, node: u8, life: u32, act: impl FnOnce(&mut Client, &mut Env<'_>)) {
+        let Self { now, queue, network, nodes, sometimes, acl, .. } = self;
+        if let Some(process) = nodes[usize::from(node)].process_of(life) {
+            act(&mut process.client, &mut Env { now: *now, queue, network, sometimes, acl });
+        }
+    }
+
+    fn resume(&mut self, node: u8, life: u32) -> Result<(), Violation> {
+        let (now, clock) = (self.now, self.nodes[usize::from(node)].clock);
+        let Some(process) = self.nodes[usize::from(node)].process_of(life) else { return Ok(()) };
+        let held = match &mut process.pause {
+            Pause::Until { until, held } if *until <= now => std::mem::take(held),
+            Pause::Until { .. } | Pause::None | Pause::BeforeEffects(_) => return Ok(()),
+        };
+        process.pause = Pause::None;
+        if process.application.is_overdue(clock.local(now)) {
+            self.sometimes.reach(Reached::BeliefEndedDuringPause);
+        }
+        for output in held {
+            self.take_effect(node, output)?;
+        }
+        Ok(())
+    }
+
+    /// Starts the process of a node that is down.
+    fn start(&mut self, number: u8) -> Result<(), Violation> {
+        let Self { now, plan, nodes, names, queue, network, sometimes, acl, .. } = self;
+        let node = &mut nodes[usize::from(number)];
+        let life = Life { node: number, number: node.starts };
+        node.starts += 1;
+        let (high, low) = (mix(plan.seed, 3 << 32 | u64::from(number)), u64::from(life.number));
+        let incarnation = Incarnation(u128::from(high) << 64 | u128::from(mix(high, low)));
+        let mut config =
+            Config::new(names.nodes[usize::from(number)].clone(), incarnation).with_lease(plan.lease);
+        config.clock_rate_ppm = CLOCK_RATE_PPM;
+        config.retry_min = plan.lease / 50;
+        config.retry_max = plan.lease;
+        config.close_timeout = plan.lease * 2;
+        config.janitor_period = None;
+        (self.configure)(&mut config);
+        let core = Coordinator::new(config, node.clock.local(*now))
+            .unwrap_or_else(|error| panic!("the plan's configuration is refused: {error}"));
+        let mut env = Env { now: *now, queue, network, sometimes, acl };
+        let client = Client::new(&mut env, plan.seed, number, life.number, plan.client, plan.session_timeout);
+        node.presence = Presence::Up(Box::new(Process {
+            life,
+            core,
+            client,
+            application: Application::new(life),
+            pause: Pause::None,
+            alarm: Alarm::default(),
+            told_session: None,
+            open: std::collections::BTreeMap::new(),
+            acknowledged: std::collections::BTreeSet::new(),
+        }));
+        self.trace.note(self.now, &(1_u8, life), |line| write!(line, "{life} starts"));
+        self.join(number)?;
+        let plan = self.plan;
+        plan.nodes[usize::from(number)].profile.iter().try_for_each(|step: &Step| self.perform(number, *step))
+    }
+
+    /// A request of an outside hand, over a session of its own.
+    pub(super) fn hand_in(&mut self, requests: impl IntoIterator<Item = Record>) {
+        self.hands += 1;
+        let connection = ConnectionId(u64::MAX - self.hands);
+        self.server.connect(self.now, connection, ConnectRequest::new_session(60_000));
+        for (xid, request) in (1..).zip(requests) {
+            self.trace.note(self.now, &request, |line| write!(line, "hand: {request:?}"));
+            self.server.request(self.now, connection, xid, request);
+        }
+        self.server.request(self.now, connection, 0, Record::CloseSession);
+        self.drain_server();
+    }
+}
+
+/// Whether a request changes the tree.
+const fn is_write(request: &Record) -> bool {
+    matches!(request, Record::Create(_) | Record::Delete(_) | Record::SetData(_) | Record::Multi(_))
+}
+
+impl std::fmt::Debug for World<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("now", &self.now).field("events", &self.events).finish_non_exhaustive()
+    }
+}
