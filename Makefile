@@ -1,0 +1,106 @@
+# What guards this repository. `make verify` is what CI runs, and changes no file; `make check` is the part of it that
+# needs no ZooKeeper. `make help` lists the rest.
+
+# How many live tests must pass. Raise it with every live test that is added: then one that is lost, renamed out of
+# reach or silently skipped turns the gate red.
+LIVE_TESTS_MIN := 13
+# Live tests measure times, so by default they do not compete with each other for the cores.
+LIVE_THREADS ?= 1
+# The greatest length of a source file, in lines.
+LINES_MAX := 600
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Lists the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: verify
+verify: check live determinism ## Everything that CI runs.
+
+.PHONY: check
+check: fmt layout clippy purity deny doc test ## All of it that needs no ZooKeeper.
+
+.PHONY: fmt
+fmt: ## The formatting is rustfmt's.
+	cargo fmt --all --check
+	rustfmt --edition 2024 --check fuzz/fuzz_targets/*.rs
+
+.PHONY: clippy
+clippy: ## No warnings, in any combination of features that users can have.
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	# The workspace's tests switch `mutations` and `fuzzing` on; nobody else does.
+	cargo clippy --locked -p queenright-core -- -D warnings
+	cargo clippy --locked -p queenright --all-targets --features tls -- -D warnings
+
+.PHONY: test
+test: ## The README's test command: no ZooKeeper needed.
+	cargo test --locked --workspace
+
+# RUSTDOCFLAGS would replace what .cargo/config.toml says, and so document another configuration than the one that is
+# built; `--config` adds to it.
+.PHONY: doc
+doc: ## The documentation builds without warnings.
+	cargo doc --locked --workspace --no-deps --config 'build.rustdocflags = ["-Dwarnings"]'
+
+.PHONY: deny
+deny: ## Licences, sources and versions of dependencies are as deny.toml says.
+	cargo deny --locked check bans licenses sources
+
+# What core may be built on. A dependency that is not named here is refused, whatever it is: runtimes, clocks and
+# randomness are what must stay out, and nobody can list all of them.
+CORE_DEPENDENCIES := queenright-core serde serde_core serde_derive thiserror thiserror-impl \
+	proc-macro2 quote syn unicode-ident
+
+.PHONY: purity
+purity: ## core has no runtime, no clock, no randomness, no std.
+	@cd core
+	found=$$(cargo tree --locked -e normal --prefix none --format '{p}' | awk '{ print $$1 }' | sort -u)
+	strange=$$(grep -vxFf <(printf '%s\n' $(CORE_DEPENDENCIES)) <<<"$$found" || true)
+	[ -z "$$strange" ] || { echo "core depends on what CORE_DEPENDENCIES does not name:" $$strange; exit 1; }
+	if cargo tree --locked -e normal,features --prefix none | grep -E '^(serde|serde_core|thiserror) feature "(std|default)"'; then
+		echo 'a dependency of core is built with std'; exit 1
+	fi
+	for attribute in '#![no_std]' '#![forbid(unsafe_code)]'; do
+		grep -qxF "$$attribute" src/lib.rs || { echo "core/src/lib.rs lacks $$attribute"; exit 1; }
+	done
+	if grep -nE '\bextern crate std\b|(^|[^:[:alnum:]_])std::' -r src | grep -vE ':[[:space:]]*//'; then
+		echo 'core names std'; exit 1
+	fi
+	echo "core is pure: $$(wc -w <<<"$$found") crates, none of them with a runtime, a clock or randomness"
+
+.PHONY: layout
+layout: ## Files are short, name no machine's paths, and ignore tests only for want of ZooKeeper.
+	@sources=$$(git ls-files '*.rs' '*.py' '*.sh' Makefile .ci)
+	long=$$(for file in $$sources; do [ ! -f "$$file" ] || wc -l "$$file"; done | awk '$$1 > $(LINES_MAX)')
+	[ -z "$$long" ] || { echo "longer than $(LINES_MAX) lines, so probably two concepts:"; echo "$$long"; exit 1; }
+	if git grep -nE '(^|[^[:alnum:]_.])/(home|root|work|Users)/[[:alnum:]_.-]' -- . ':!Cargo.lock'; then
+		echo 'paths of one machine'; exit 1
+	fi
+	if git grep -nE '#\[ignore' -- '*.rs' | grep -vF '#[ignore = "needs ZooKeeper: make live"]'; then
+		echo 'ignored for another reason than the want of ZooKeeper: nothing runs it'; exit 1
+	fi
+	echo "layout: $$(wc -w <<<"$$sources") files, none longer than $(LINES_MAX) lines"
+
+.PHONY: live
+live: ## The tests against real ZooKeeper servers, which they start from Debian's package.
+	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT
+	cargo test --locked --workspace --no-fail-fast -- --ignored --test-threads=$(LIVE_THREADS) 2>&1 | tee "$$log"
+	passed=$$(awk '/^test result: / { sum += $$4 } END { print sum + 0 }' "$$log")
+	echo "live tests passed: $$passed, needed: $(LIVE_TESTS_MIN)"
+	[ "$$passed" -ge $(LIVE_TESTS_MIN) ]
+
+.PHONY: determinism
+determinism: ## The same seeds in two processes give the same runs.
+	@hash() { cargo test --locked -p queenright-sim --test explorer -- --nocapture --exact $(DETERMINISM_TEST) | grep -oE 'hash [0-9a-f]+'; }
+	first=$$(hash); second=$$(hash)
+	echo "first:  $$first"; echo "second: $$second"
+	[ "$$first" = "$$second" ]
+DETERMINISM_TEST := same_seed_same_hash
+
+.PHONY: fuzz
+fuzz: ## Fuzzes the coordinator for a minute. Needs nightly and cargo-fuzz.
+	cargo +nightly fuzz run coordinator -- -max_total_time=60
