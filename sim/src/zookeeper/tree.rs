@@ -122,8 +122,10 @@ impl Tree {
 
     /// How many znodes there are below `path`.
     pub(super) fn descendant_count(&self, path: &str) -> usize {
-        match path::canonical(path) {
+        match path {
             "/" => self.len() - 1,
+            // Below the root's other name is also the root itself.
+            "" => self.len(),
             path => {
                 // All that is below a path is one range of the map: '0' is what follows '/'.
                 let (first, end) = (format!("{path}/"), format!("{path}0"));

@@ -1,0 +1,16 @@
+//! The rules of ZooKeeper's client protocol, one by one, against the model.
+//!
+//! Modules follow the protocol: what is stated in a table here was seen on real servers.
+
+mod access;
+mod checks;
+mod counters;
+mod harness;
+mod multi;
+mod operations;
+mod paths;
+mod properties;
+mod sessions;
+mod set_watches;
+mod sweep;
+mod watches;
