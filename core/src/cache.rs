@@ -15,6 +15,7 @@
 //! Failure never empties a cache, and "empty" is said only after an authoritative answer with the watch armed.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -22,7 +23,7 @@ use core::mem;
 
 use crate::backoff::{Backoff, salt};
 use crate::ids::{RequestId, Zxid};
-use crate::layout::instance_of;
+use crate::layout::{PAYLOAD_MARK, instance_of};
 use crate::mutation::Mutation;
 use crate::op::{Change, ErrorCode, Op, OpError, Outcome, Reply, Stat};
 use crate::outbox::{Outbox, Owner};
@@ -209,7 +210,8 @@ impl Cache {
     }
 
     pub(crate) fn instances(&self) -> impl Iterator<Item = &Instance> {
-        self.entries.values().map(|entry| &entry.instance)
+        let counts = |(znode, entry): &(&String, &Entry)| entry.version.is_some() || !self.has_twin(znode);
+        self.entries.iter().filter(counts).map(|(_, entry)| &entry.instance)
     }
 
     pub(crate) fn check_invariants(&self, out: &Outbox) {
@@ -297,7 +299,9 @@ impl Cache {
         let Some((name, _)) = instance_of(znode) else { return };
         if !self.entries.contains_key(znode) {
             let instance = Instance { name, payload: Arc::from([]) };
-            self.staged.push(InstanceChange::Added(instance.clone()));
+            if !self.has_twin(znode) {
+                self.staged.push(InstanceChange::Added(instance.clone()));
+            }
             self.entries.insert(znode.into(), Entry { instance, version: None });
         }
     }
@@ -310,17 +314,27 @@ impl Cache {
             return;
         }
         let instance = Instance { name, payload: data.into() };
-        self.staged.push(match old {
-            Some(_) => InstanceChange::Updated(instance.clone()),
-            None => InstanceChange::Added(instance.clone()),
+        self.staged.push(if old.is_some() || self.has_twin(&znode) {
+            InstanceChange::Updated(instance.clone())
+        } else {
+            InstanceChange::Added(instance.clone())
         });
         self.entries.insert(znode, Entry { instance, version });
     }
 
     fn remove(&mut self, znode: &str) {
-        if let Some(entry) = self.entries.remove(znode) {
-            self.staged.push(InstanceChange::Removed(entry.instance.name));
+        let Some(entry) = self.entries.remove(znode) else { return };
+        match (self.entries.get(&twin(znode)), entry.version) {
+            (None, _) => self.staged.push(InstanceChange::Removed(entry.instance.name)),
+            // The one with a payload counted: now the one without does.
+            (Some(plain), Some(_)) => self.staged.push(InstanceChange::Updated(plain.instance.clone())),
+            (Some(_), None) => {}
         }
+    }
+
+    /// Whether the instance is there under its other name, too: a registration of a dead session, say, and its successor.
+    fn has_twin(&self, znode: &str) -> bool {
+        self.entries.contains_key(&twin(znode))
     }
 
     /// Tells what changed, once the reads behind it are answered: a large directory is told in few pieces.
@@ -348,5 +362,14 @@ impl Cache {
         self.freshness = freshness;
         let changes = mem::take(&mut self.staged);
         out.event(Event::Directory { directory: self.directory.clone(), freshness, changes });
+    }
+}
+
+/// The other name of the same instance: with the mark of a payload, or without. Where both are there, the one with a
+/// payload counts.
+fn twin(znode: &str) -> String {
+    match znode.strip_suffix(PAYLOAD_MARK) {
+        Some(plain) => plain.into(),
+        None => format!("{znode}{PAYLOAD_MARK}"),
     }
 }

@@ -284,7 +284,7 @@ impl Global {
                 }
             }
             // Only an exists leaves a watch on what is not there; it is there now.
-            Ok(Reply::Exists { .. }) => self.view.read_again(),
+            Ok(Reply::Exists { .. }) => self.view.appeared(),
             Err(OpError::Refused(ErrorCode::NoNode)) => self.handle_missing_term(out),
             Err(OpError::Refused(code) | OpError::RefusedAt { code, .. }) => {
                 out.degraded(self.path.clone(), Some(code), "the term record cannot be read");

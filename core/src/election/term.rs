@@ -265,6 +265,12 @@ impl TermView {
         self.read_behind();
     }
 
+    /// There is a record now, and what it says must be read.
+    pub(super) fn appeared(&mut self) {
+        self.known = Known::Nothing;
+        self.read = Read::Wanted;
+    }
+
     /// There is no record. Says whether there was one.
     pub(super) fn missing(&mut self) -> bool {
         let was_known = self.floor.is_some();
