@@ -74,15 +74,17 @@ purity: ## core has no runtime, no clock, no randomness, no std.
 
 .PHONY: layout
 layout: ## Files are short, name no machine's paths, and ignore tests only for want of ZooKeeper.
-	@sources=$$(git ls-files '*.rs' '*.py' '*.sh' Makefile .ci)
+	@wrong=0
+	sources=$$(git ls-files '*.rs' '*.py' '*.sh' Makefile .ci)
 	long=$$(for file in $$sources; do [ ! -f "$$file" ] || wc -l "$$file"; done | awk '$$1 > $(LINES_MAX)')
-	[ -z "$$long" ] || { echo "longer than $(LINES_MAX) lines, so probably two concepts:"; echo "$$long"; exit 1; }
+	[ -z "$$long" ] || { echo "longer than $(LINES_MAX) lines, so probably two concepts:"; echo "$$long"; wrong=1; }
 	if git grep -nE '(^|[^[:alnum:]_.])/(home|root|work|Users)/[[:alnum:]_.-]' -- . ':!Cargo.lock'; then
-		echo 'paths of one machine'; exit 1
+		echo 'paths of one machine'; wrong=1
 	fi
 	if git grep -nE '#\[ignore' -- '*.rs' | grep -vF '#[ignore = "needs ZooKeeper: make live"]'; then
-		echo 'ignored for another reason than the want of ZooKeeper: nothing runs it'; exit 1
+		echo 'ignored for another reason than the want of ZooKeeper: nothing runs it'; wrong=1
 	fi
+	[ $$wrong = 0 ]
 	echo "layout: $$(wc -w <<<"$$sources") files, none longer than $(LINES_MAX) lines"
 
 .PHONY: live
@@ -93,13 +95,19 @@ live: ## The tests against real ZooKeeper servers, which they start from Debian'
 	echo "live tests passed: $$passed, needed: $(LIVE_TESTS_MIN)"
 	[ "$$passed" -ge $(LIVE_TESTS_MIN) ]
 
+# Two processes have different addresses and different random hash keys: what depends on one of them shows here.
+DETERMINISM_SEEDS := 1 2 3 4 5 6 7 8
 .PHONY: determinism
 determinism: ## The same seeds in two processes give the same runs.
-	@hash() { cargo test --locked -p queenright-sim --test explorer -- --nocapture --exact $(DETERMINISM_TEST) | grep -oE 'hash [0-9a-f]+'; }
-	first=$$(hash); second=$$(hash)
-	echo "first:  $$first"; echo "second: $$second"
-	[ "$$first" = "$$second" ]
-DETERMINISM_TEST := same_seed_same_hash
+	@run() {
+		QUEENRIGHT_SEED=$$1 cargo test --quiet --locked -p queenright-sim --test explorer -- --exact replay --nocapture |
+			grep -oE 'fingerprint [0-9a-f]{16}$$'
+	}
+	for seed in $(DETERMINISM_SEEDS); do
+		first=$$(run $$seed); second=$$(run $$seed)
+		echo "seed $$seed: $$first"
+		[ "$$first" = "$$second" ] || { echo "in another process: $$second"; exit 1; }
+	done
 
 .PHONY: fuzz
 fuzz: ## Fuzzes the coordinator for a minute. Needs nightly and cargo-fuzz.
