@@ -122,6 +122,10 @@ impl Registration {
 
     pub(crate) fn update(&mut self, payload: Vec<u8>, out: &mut Outbox) {
         self.wanted = Wanted::Present(payload);
+        // "Registered" means with the wanted payload: it is told again when the read behind the write shows it.
+        if matches!(self.status, RegistrationStatus::Registered { .. }) {
+            self.publish(RegistrationStatus::Pending, out);
+        }
         // In every other state the read that comes compares what is there with what is wanted.
         if let State::Held { version, .. } = self.state {
             self.set(version, out);

@@ -43,6 +43,15 @@ pub enum Error {
         code: ErrorCode,
     },
 
+    /// ZooKeeper answers, and does not tell.
+    #[error("nothing is known of {what}: {trouble}")]
+    Unavailable {
+        /// What was asked for.
+        what: String,
+        /// What is known of the reason.
+        trouble: String,
+    },
+
     /// Somebody else's znode is where a registration should be, and did not go away in time.
     #[error("{what} belongs to another session{}: choose another instance name, or wait for its end", .owner.map(|owner| format!(" ({owner})")).unwrap_or_default())]
     Occupied {

@@ -1,5 +1,10 @@
 //! The ports' adapters to the real world.
 
+mod os;
+mod tcp;
 mod zookeeper_client;
 
+pub use os::OperatingSystem;
+pub use tcp::Tcp;
 pub use zookeeper_client::ZooKeeperClient;
+pub(crate) use zookeeper_client::diagnose;

@@ -1,0 +1,307 @@
+//! The only loop: it moves data between the core, the ports and the handles, and decides nothing.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use queenright_core::op::{OpError, Outcome, Write};
+use queenright_core::{
+    Coordinator, Event, HostEvent, Input, Instant, Op, Output, Request, RequestId, SessionEpoch,
+    SessionEvent, Timer,
+};
+use tokio::sync::oneshot;
+use tokio::time::{Sleep, sleep, timeout};
+use tracing::debug;
+
+use crate::handle::{Command, Farewell, Inbox, NotSent, Standing};
+use crate::port::{Host, ZooKeeper};
+use crate::publisher::Publisher;
+
+/// The longest sleep. Tokio's clock stops while the machine is suspended and the host's does not, so after waking up
+/// a deadline may be much nearer than it was when the sleep began.
+const SLEEP_MAX: Duration = Duration::from_secs(10);
+
+/// A coordinator and what surrounds it.
+pub(crate) struct Driver {
+    core: Coordinator,
+    zookeeper: Box<dyn ZooKeeper>,
+    host: Arc<dyn Host>,
+    inbox: Inbox,
+    publisher: Publisher,
+    writes: Writes,
+    close_timeout: Duration,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// The core was told to close; commands are refused by it, or nobody is left to give any.
+    Closing,
+    Closed,
+}
+
+/// What the driver woke up for.
+enum Wake {
+    Deadline,
+    Farewell(Farewell),
+    Command(Option<Command>),
+    Input(Input),
+}
+
+impl Driver {
+    pub(crate) fn new(
+        core: Coordinator,
+        zookeeper: Box<dyn ZooKeeper>,
+        host: Arc<dyn Host>,
+        inbox: Inbox,
+        publisher: Publisher,
+    ) -> Self {
+        let close_timeout = core.config().close_timeout;
+        let (writes, phase) = (Writes::default(), Phase::Running);
+        Self { core, zookeeper, host, inbox, publisher, writes, close_timeout, phase }
+    }
+
+    /// Runs until it was told to close, or until nobody holds a handle any more, and then closes in good order.
+    pub(crate) async fn run(mut self) {
+        let mut alarm = Alarm::new(Arc::clone(&self.host));
+        loop {
+            self.settle();
+            if self.phase == Phase::Closed {
+                break;
+            }
+            // Inputs that are always ready must not starve the runtime, nor the timers, which are polled with it.
+            tokio::task::consume_budget().await;
+            let deadline = self.core.poll_timeout().map(|(at, _)| at);
+            let wake = tokio::select! {
+                biased;
+                () = alarm.at(deadline) => Wake::Deadline,
+                Some(farewell) = self.inbox.farewells.recv() => Wake::Farewell(farewell),
+                command = self.inbox.commands.recv(), if self.phase == Phase::Running => Wake::Command(command),
+                input = poll_fn(|cx| self.zookeeper.poll_input(cx)) => Wake::Input(input),
+            };
+            // After the input was received, or a belief could outlive a pause between the two (election rule 1).
+            let now = self.host.now();
+            match wake {
+                Wake::Deadline => self.handle_deadline(now),
+                Wake::Farewell(farewell) => self.handle_farewell(now, farewell),
+                Wake::Command(Some(command)) => self.handle_command(now, command),
+                Wake::Command(None) => self.close(now),
+                Wake::Input(input) => self.handle_input(now, input),
+            }
+        }
+        let closed = timeout(self.close_timeout, poll_fn(|cx| self.zookeeper.poll_close(cx))).await;
+        debug!(in_time = closed.is_ok(), "closed");
+    }
+
+    /// Carries out everything that the core wants done.
+    fn settle(&mut self) {
+        let mut answers = VecDeque::new();
+        loop {
+            while let Some(output) = self.core.poll_output() {
+                match output {
+                    Output::Request(request) => self.zookeeper.submit(request),
+                    Output::Event(Event::Closed) => self.phase = Phase::Closed,
+                    Output::Event(event) => answers.extend(self.publisher.publish(event, &self.core)),
+                }
+            }
+            match answers.pop_front() {
+                Some(answer) => self.core.handle_input(self.host.now(), answer),
+                None => return,
+            }
+        }
+    }
+
+    fn handle_deadline(&mut self, now: Instant) {
+        if let Some((_, Timer::Idle)) = self.core.poll_timeout() {
+            // Lookups do not enter the driver, so it asks what was looked at.
+            let (directories, globals) = self.publisher.take_used();
+            for directory in directories {
+                self.core.touch(now, &directory);
+            }
+            for global in globals {
+                self.core.touch_global(now, &global);
+            }
+        }
+        self.core.handle_timeout(now);
+    }
+
+    fn handle_input(&mut self, now: Instant, input: Input) {
+        if let Some(input) = self.writes.take(input) {
+            self.core.handle_input(now, input);
+        }
+    }
+
+    fn handle_farewell(&mut self, now: Instant, farewell: Farewell) {
+        match farewell {
+            // After closing began it is withdrawn already.
+            Farewell::Unregister(id) => drop(self.core.unregister(now, id)),
+            Farewell::Resign(global) => {
+                if self.core.resign(now, &global).is_err() {
+                    self.publisher.close_candidature(&global);
+                }
+            }
+            Farewell::Stopped { global, token } => {
+                self.core.handle_input(now, Input::Host(HostEvent::Stopped { global, token }));
+            }
+            Farewell::Close => self.close(now),
+        }
+    }
+
+    fn handle_command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Register { directory, instance, payload, reply } => {
+                let result = self.core.register(now, directory, instance, payload);
+                let id = result.as_ref().ok().copied();
+                let result = result.map(|id| (id, self.publisher.add_registration(id)));
+                if let (Err(_), Some(id)) = (reply.send(result), id) {
+                    drop(self.core.unregister(now, id));
+                }
+            }
+            Command::Update { id, payload, reply } => {
+                let result = self.core.update(now, id, payload);
+                // Its status first: the caller waits for the next "registered", not for the last one.
+                self.settle();
+                let _ = reply.send(result);
+            }
+            Command::Subscribe { directory, reply } => {
+                let published = self.publisher.open_directory(&directory);
+                // Following before subscribing: it counts as use from the first moment.
+                let life = published.follow();
+                let result = self.core.subscribe(now, directory);
+                let _ = reply.send(result.map(|()| (published, life)));
+            }
+            Command::LookUp { global, reply } => {
+                let published = self.publisher.open_holder(&global);
+                let life = published.follow();
+                let result = self.core.look_up(now, global);
+                let _ = reply.send(result.map(|()| (published, life)));
+            }
+            Command::Campaign { global, payload, terms, reply } => {
+                if let Some(candidature) = self.publisher.candidature(&global) {
+                    let _ = reply.send(Ok(Standing::Taken(candidature)));
+                    return;
+                }
+                let candidature = self.publisher.open_candidature(global.clone());
+                let result = self.core.campaign(now, global.clone(), payload, terms);
+                if result.is_err() {
+                    self.publisher.close_candidature(&global);
+                }
+                let standing = Standing::New(Arc::clone(&candidature));
+                if let Err(Ok(_)) = reply.send(result.map(|()| standing)) {
+                    candidature.abandon();
+                    self.handle_farewell(now, Farewell::Resign(global));
+                }
+            }
+            Command::Recampaign { global, payload, terms, reply } => {
+                let _ = reply.send(self.core.campaign(now, global, payload, terms));
+            }
+            Command::Write { writes, reply } => self.writes.submit(&mut *self.zookeeper, writes, reply),
+        }
+    }
+
+    fn close(&mut self, now: Instant) {
+        self.phase = Phase::Closing;
+        self.core.close(now);
+    }
+}
+
+/// Leaders' own writes, which pass by the core: they decide nothing in it.
+#[derive(Default)]
+struct Writes {
+    link: Link,
+    count: u64,
+    in_flight: BTreeMap<RequestId, oneshot::Sender<Result<Outcome, NotSent>>>,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Link {
+    #[default]
+    None,
+    Up(SessionEpoch),
+    Down(SessionEpoch),
+}
+
+impl Writes {
+    fn submit(
+        &mut self,
+        zookeeper: &mut dyn ZooKeeper,
+        writes: Vec<Write>,
+        reply: oneshot::Sender<Result<Outcome, NotSent>>,
+    ) {
+        // While the connection is down a request would wait in the client for who knows how long.
+        let Link::Up(session_epoch) = self.link else {
+            let _ = reply.send(Err(NotSent));
+            return;
+        };
+        self.count += 1;
+        // The core counts from below, and will never come here.
+        let id = RequestId(u64::MAX - self.count);
+        self.in_flight.insert(id, reply);
+        zookeeper.submit(Request { id, session_epoch, op: Op::Multi(writes) });
+    }
+
+    /// Takes an answer to a write out of the inputs.
+    fn take(&mut self, input: Input) -> Option<Input> {
+        match input {
+            Input::Response { request, outcome, .. } if self.in_flight.contains_key(&request) => {
+                if let Some(reply) = self.in_flight.remove(&request) {
+                    let _ = reply.send(Ok(outcome));
+                }
+                None
+            }
+            Input::Session(event) => {
+                self.link = match (event, self.link) {
+                    (SessionEvent::Connected { session_epoch, .. }, _) => Link::Up(session_epoch),
+                    (SessionEvent::Suspended, Link::Up(epoch) | Link::Down(epoch)) => Link::Down(epoch),
+                    (SessionEvent::Reconnected, Link::Up(epoch) | Link::Down(epoch)) => Link::Up(epoch),
+                    (SessionEvent::Suspended | SessionEvent::Reconnected, Link::None)
+                    | (SessionEvent::Lost, _) => Link::None,
+                };
+                Some(Input::Session(event))
+            }
+            Input::Response { .. } | Input::Watch { .. } | Input::Host(_) => Some(input),
+        }
+    }
+}
+
+impl Drop for Writes {
+    fn drop(&mut self) {
+        for (_, reply) in std::mem::take(&mut self.in_flight) {
+            let _ = reply.send(Ok(Err(OpError::Unknown)));
+        }
+    }
+}
+
+/// Sleeps until a point of the host's clock.
+struct Alarm {
+    host: Arc<dyn Host>,
+    sleep: Pin<Box<Sleep>>,
+    /// For which deadline the sleep is set.
+    set_for: Option<Instant>,
+}
+
+impl Alarm {
+    fn new(host: Arc<dyn Host>) -> Self {
+        Self { host, sleep: Box::pin(sleep(SLEEP_MAX)), set_for: None }
+    }
+
+    async fn at(&mut self, deadline: Option<Instant>) {
+        let Some(deadline) = deadline else { return std::future::pending().await };
+        loop {
+            let now = self.host.now();
+            if now >= deadline {
+                self.set_for = None;
+                return;
+            }
+            if self.set_for != Some(deadline) || self.sleep.is_elapsed() {
+                let pause = deadline.since(now).min(SLEEP_MAX);
+                self.sleep.as_mut().reset(tokio::time::Instant::now() + pause);
+                self.set_for = Some(deadline);
+            }
+            self.sleep.as_mut().await;
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What every handle holds: the way to the driver, and what the driver publishes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use queenright_core::op::{ErrorCode, Outcome, Write};
+use queenright_core::output::{RegistrationStatus, SessionStatus};
+use queenright_core::{Directory, Holder, Misuse, Name, Path, RegistrationId, Terms, Token};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::candidacy::Candidature;
+use crate::directory::Contents;
+use crate::error::Error;
+use crate::leadership::Belief;
+use crate::port::Host;
+use crate::published::{Life, Published, PublishedMap};
+
+/// How many commands may wait for the driver; whoever has one more waits.
+pub(crate) const COMMANDS_MAX: usize = 256;
+/// How many guarded writes of leaders may be in flight; whoever has one more waits.
+pub(crate) const GUARDED_MAX: usize = 256;
+
+/// Wants something of the driver, and waits for its answer.
+pub(crate) enum Command {
+    Register {
+        directory: Directory,
+        instance: Name,
+        payload: Vec<u8>,
+        reply: Reply<(RegistrationId, watch::Receiver<RegistrationStatus>)>,
+    },
+    Update {
+        id: RegistrationId,
+        payload: Vec<u8>,
+        reply: Reply<()>,
+    },
+    Subscribe {
+        directory: Directory,
+        reply: Reply<(Arc<Published<Contents>>, watch::Receiver<Life>)>,
+    },
+    LookUp {
+        global: Name,
+        reply: Reply<(Arc<Published<Holder>>, watch::Receiver<Life>)>,
+    },
+    Campaign {
+        global: Name,
+        payload: Vec<u8>,
+        terms: Terms,
+        reply: Reply<Standing>,
+    },
+    /// Replaces a candidacy's payload and terms.
+    Recampaign {
+        global: Name,
+        payload: Vec<u8>,
+        terms: Terms,
+        reply: Reply<()>,
+    },
+    Write {
+        writes: Vec<Write>,
+        reply: oneshot::Sender<Result<Outcome, NotSent>>,
+    },
+}
+
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, Misuse>>;
+
+/// What a campaign meets.
+pub(crate) enum Standing {
+    /// It stands.
+    New(Arc<Candidature>),
+    /// There is a candidacy already, perhaps one that is being withdrawn.
+    Taken(Arc<Candidature>),
+}
+
+/// There is no connection over which a write could go now.
+pub(crate) struct NotSent;
+
+/// Says good-bye to the driver; never waits. There is at most one for each handle.
+pub(crate) enum Farewell {
+    Unregister(RegistrationId),
+    Resign(Name),
+    Stopped { global: Name, token: Token },
+    Close,
+}
+
+/// The way to the driver. It runs as long as one of these exists, and closes in good order after the last.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    pub(crate) hub: Arc<Hub>,
+    commands: mpsc::Sender<Command>,
+    farewells: mpsc::UnboundedSender<Farewell>,
+}
+
+/// What the driver publishes.
+pub(crate) struct Hub {
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) nodes: ArcSwapOption<Published<Contents>>,
+    pub(crate) services: PublishedMap<Name, Contents>,
+    pub(crate) holders: PublishedMap<Name, Holder>,
+    pub(crate) belief: Arc<Belief>,
+    pub(crate) session: watch::Sender<Option<SessionStatus>>,
+    /// The last thing that was wrong, for error messages.
+    pub(crate) trouble: ArcSwapOption<Trouble>,
+    pub(crate) guarded: Semaphore,
+    pub(crate) life: watch::Sender<Life>,
+}
+
+/// Something that the core retries, and that may not cure itself.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    pub(crate) path: Path,
+    pub(crate) code: Option<ErrorCode>,
+    pub(crate) reason: String,
+}
+
+/// The driver's ends.
+pub(crate) struct Inbox {
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) farewells: mpsc::UnboundedReceiver<Farewell>,
+}
+
+impl Handle {
+    pub(crate) fn new(hub: Arc<Hub>) -> (Self, Inbox) {
+        let (commands, inbox_commands) = mpsc::channel(COMMANDS_MAX);
+        let (farewells, inbox_farewells) = mpsc::unbounded_channel();
+        (Self { hub, commands, farewells }, Inbox { commands: inbox_commands, farewells: inbox_farewells })
+    }
+
+    /// Asks the driver, and waits for its answer.
+    ///
+    /// Cancel-safe in this sense: what the driver did for a caller that is gone, it undoes.
+    pub(crate) async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| Error::Closed)?;
+        match answer.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(Misuse::Closing)) | Err(_) => Err(Error::Closed),
+            Ok(Err(misuse)) => Err(Error::Misuse(misuse)),
+        }
+    }
+
+    /// Sends a leader's writes. `Err` when nothing was sent.
+    pub(crate) async fn write(&self, writes: Vec<Write>) -> Result<Outcome, NotSent> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Write { writes, reply }).await.map_err(|_| NotSent)?;
+        // A driver that ended with the request in its hands did not tell what became of it.
+        answer.await.unwrap_or(Ok(Err(queenright_core::op::OpError::Unknown)))
+    }
+
+    pub(crate) fn bid(&self, farewell: Farewell) {
+        // When the driver has gone, there is nothing left to say good-bye to.
+        let _ = self.farewells.send(farewell);
+    }
+
+    /// Waits until the driver has ended.
+    pub(crate) async fn ended(&self) {
+        let mut life = self.hub.life.subscribe();
+        let _ = life.wait_for(|life| *life == Life::Over).await;
+    }
+
+    /// Why things may take so long, in words.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let session = *self.hub.session.borrow();
+        match session {
+            None => return Some("there was no session with ZooKeeper yet".to_owned()),
+            Some(SessionStatus::Suspended) => return Some("the connection to ZooKeeper is down".to_owned()),
+            Some(SessionStatus::Lost) => {
+                return Some("the session with ZooKeeper is lost, and there is no new one yet".to_owned());
+            }
+            Some(SessionStatus::Connected { .. } | SessionStatus::Reconnected) => {}
+        }
+        self.hub.trouble.load().as_deref().map(ToString::to_string)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.reason, self.path)?;
+        match self.code {
+            Some(code) => write!(f, ": {}", crate::error::explain(code)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handle")
+    }
+}
