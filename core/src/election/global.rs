@@ -203,6 +203,10 @@ impl Global {
     }
 
     pub(crate) fn campaign(&mut self, campaign: Campaign) {
+        if matches!(self.view.known(), Known::Missing) {
+            // Until now this node only waited for a record to appear; whoever stands makes it.
+            self.view.read_again();
+        }
         match &mut self.candidacy {
             Candidacy::Out | Candidacy::Standing(_) => self.candidacy = Candidacy::Standing(campaign),
             Candidacy::InTerm { next } | Candidacy::Leaving { next } => *next = Some(campaign),
