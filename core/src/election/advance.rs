@@ -23,6 +23,17 @@ enum Opening {
 
 impl Global {
     pub(crate) fn advance(&mut self, standing: &Standing, records: &mut Records, out: &mut Outbox) {
+        self.do_what_is_due(standing, records, out);
+        if self.withdraw(out) {
+            // A campaign, or a look-up, that waited for that begins now.
+            self.do_what_is_due(standing, records, out);
+        }
+        self.set_timer(records, out);
+        let holder = self.holder(standing, records, out);
+        self.tell_holder(holder, out);
+    }
+
+    fn do_what_is_due(&mut self, standing: &Standing, records: &mut Records, out: &mut Outbox) {
         let mut steps = 0;
         while self.step(standing, records, out) {
             steps += 1;
@@ -31,10 +42,6 @@ impl Global {
         self.queue.advance(self.wants_candidate(), out);
         self.read(out);
         self.observe(standing, records, out);
-        self.withdraw(out);
-        self.set_timer(records, out);
-        let holder = self.holder(standing, records, out);
-        self.tell_holder(holder, out);
     }
 
     pub(crate) fn holder(&self, standing: &Standing, records: &Records, out: &Outbox) -> Holder {
@@ -250,7 +257,8 @@ impl Global {
         self.observed = holder;
     }
 
-    fn withdraw(&mut self, out: &mut Outbox) {
+    /// Ends a candidacy of which nothing is left. Says whether it did.
+    fn withdraw(&mut self, out: &mut Outbox) -> bool {
         let is_done = matches!(self.role, Role::Follower { open: Open::No }) && self.queue.is_absent();
         if let (Candidacy::Leaving { next }, true) = (&mut self.candidacy, is_done) {
             self.candidacy = match next.take() {
@@ -258,7 +266,9 @@ impl Global {
                 None => Candidacy::Out,
             };
             out.event(Event::Withdrawn { global: self.name.clone() });
+            return true;
         }
+        false
     }
 
     fn set_timer(&self, records: &Records, out: &mut Outbox) {
