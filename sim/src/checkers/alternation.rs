@@ -74,7 +74,7 @@ impl Alternation {
             Event::Stop { global, token, deadline, .. } => {
                 let term = self.terms.get_mut(&(life, global.clone()));
                 match term {
-                    Some(term @ Term::Led { .. }) if term.token() == *token => {
+                    Some(term @ (Term::Led { .. } | Term::Finished { .. })) if term.token() == *token => {
                         let until = term.until();
                         *term = Term::Stopping { token: *token };
                         if until.is_some_and(|until| *deadline > until) {
