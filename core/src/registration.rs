@@ -233,7 +233,9 @@ impl Registration {
             State::Deleting { request: delete } if request == delete => match outcome {
                 Ok(_) | Err(OpError::Refused(ErrorCode::NoNode)) => self.deleted(out),
                 Err(OpError::Refused(ErrorCode::BadVersion) | OpError::Unknown) => self.read(out),
-                Err(OpError::Refused(code) | OpError::RefusedAt { code, .. }) => self.blocked(code, out),
+                Err(OpError::Refused(code) | OpError::RefusedAt { code, .. }) => {
+                    self.blocked(code, Owned::Maybe, out);
+                }
             },
             State::Offline { .. }
             | State::Creating { .. }
@@ -274,7 +276,9 @@ impl Registration {
         match outcome {
             Ok(Reply::Data { data, stat }) => self.found(&data, &stat, out),
             Err(OpError::Refused(ErrorCode::NoNode)) => self.absent(refusal, out),
-            Err(OpError::Refused(code) | OpError::RefusedAt { code, .. }) => self.blocked(code, out),
+            Err(OpError::Refused(code) | OpError::RefusedAt { code, .. }) => {
+                self.blocked(code, Owned::Maybe, out);
+            }
             Ok(_) | Err(OpError::Unknown) => self.back_off(Owned::Maybe, out),
         }
     }
@@ -322,16 +326,17 @@ impl Registration {
                 self.create(out);
             }
             None | Some(ErrorCode::NodeExists) => self.back_off(Owned::No, out),
-            Some(code) => self.blocked(code, out),
+            // The read behind it found nothing: there is nothing of ours to look for.
+            Some(code) => self.blocked(code, Owned::No, out),
         }
     }
 
-    fn blocked(&mut self, code: ErrorCode, out: &mut Outbox) {
+    fn blocked(&mut self, code: ErrorCode, owned: Owned, out: &mut Outbox) {
         out.degraded(self.path.clone(), Some(code), "the registration is refused");
         if self.is_wanted() {
             self.publish(RegistrationStatus::Blocked { code }, out);
         }
-        self.back_off(Owned::Maybe, out);
+        self.back_off(owned, out);
     }
 
     fn back_off(&mut self, owned: Owned, out: &mut Outbox) {
