@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use queenright_core::output::SessionStatus;
 use queenright_core::{Coordinator, Directory, Freshness, Holder, Incarnation, Name, Terms};
-use tokio::sync::{OnceCell, Semaphore, watch};
+use tokio::sync::{OnceCell, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{Instrument, debug, info_span};
 
@@ -18,10 +17,9 @@ use crate::config::Config;
 use crate::directory::{Contents, Follow, Snapshot};
 use crate::driver::Driver;
 use crate::error::Error;
-use crate::handle::{Command, Farewell, GUARDED_MAX, Handle, Hub, Standing};
-use crate::leadership::Belief;
+use crate::handle::{Command, Farewell, Handle, Hub, Standing};
 use crate::port::{Host, ZooKeeper};
-use crate::published::{Life, Published, PublishedMap};
+use crate::published::{Life, Published};
 use crate::publisher::Publisher;
 use crate::registration::Registration;
 
@@ -135,17 +133,7 @@ impl Client {
         let resign_timeout = core_config.drain + config.request_timeout;
         let core =
             Coordinator::new(core_config, host.now()).map_err(|error| Error::config(error.to_string()))?;
-        let hub = Arc::new(Hub {
-            host: Arc::clone(&host),
-            nodes: ArcSwapOption::empty(),
-            services: PublishedMap::new(),
-            holders: PublishedMap::new(),
-            belief: Arc::new(Belief::default()),
-            session: watch::Sender::new(None),
-            trouble: ArcSwapOption::empty(),
-            guarded: Semaphore::new(GUARDED_MAX),
-            life: watch::Sender::new(Life::Current),
-        });
+        let hub = Arc::new(Hub::new(Arc::clone(&host)));
         let (handle, inbox) = Handle::new(Arc::clone(&hub));
         let driver = Driver::new(core, zookeeper, host, inbox, Publisher::new(hub));
         debug!(node = %name, %incarnation, ?config, "starting");
@@ -201,10 +189,15 @@ impl Client {
         payload: Vec<u8>,
     ) -> Result<Registration, Error> {
         let timeout = self.0.request_timeout;
-        let mut registration =
+        let registration =
             Registration::begin(&self.0.handle, directory, instance, payload, timeout).await?;
         registration.registered().await?;
         Ok(registration)
+    }
+
+    /// As [`register`](Self::register), without waiting for ZooKeeper.
+    pub(crate) async fn begin_registration(&self, directory: Directory, instance: Name) -> Result<Registration, Error> {
+        Registration::begin(&self.0.handle, directory, instance, Vec::new(), self.0.request_timeout).await
     }
 
     /// The instances of `service` that are registered now, as far as this client knows.
@@ -341,6 +334,19 @@ impl Client {
             Ok(Some(holder)) => Ok(Holder::clone(&holder)),
             Ok(None) => Err(Error::Closed),
             Err(_) => Err(self.late(format!("looking up who holds {global}"))),
+        }
+    }
+
+    /// Waits until somebody holds `global`, and gives the payload of the term.
+    pub(crate) async fn held(&self, global: &Name) -> Result<Arc<[u8]>, Error> {
+        let looked_up = global.clone();
+        let (published, mut life) =
+            self.0.handle.ask(|reply| Command::LookUp { global: looked_up, reply }).await?;
+        let held = published_as(&published, &mut life, |holder| matches!(holder, Holder::Held { .. }));
+        match timeout(self.0.request_timeout, held).await.map(|holder| holder.as_deref().cloned()) {
+            Ok(Some(Holder::Held { payload, .. })) => Ok(payload),
+            Ok(Some(Holder::Unknown | Holder::Vacant) | None) => Err(Error::Closed),
+            Err(_) => Err(self.late(format!("waiting for a holder of {global}"))),
         }
     }
 

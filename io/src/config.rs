@@ -8,6 +8,7 @@ use queenright_core::{Incarnation, Name, Path};
 use crate::acl::Acl;
 use crate::connect_string::ConnectString;
 use crate::error::Error;
+use crate::link::{Cookie, LinkConfig};
 
 /// The shortest session that can survive a lost connection: ping, notice, reconnect.
 const SESSION_TIMEOUT_MIN: Duration = Duration::from_millis(200);
@@ -40,17 +41,13 @@ pub struct Config {
     pub(crate) request_timeout: Duration,
     pub(crate) close_timeout: Duration,
     pub(crate) cache_idle: Duration,
-    /// For the node layer; a [`Client`](crate::Client) does not listen.
-    #[allow(dead_code)]
+    // For nodes; a client does not listen.
     pub(crate) listen: Option<String>,
-    #[allow(dead_code)]
     pub(crate) advertise: Option<String>,
-    #[allow(dead_code)]
     pub(crate) cookie: Option<Vec<u8>>,
-    #[allow(dead_code)]
     pub(crate) register_prefix: Option<String>,
-    #[allow(dead_code)]
     pub(crate) link_tls: Option<Tls>,
+    pub(crate) links: LinkConfig,
 }
 
 /// What proves to ZooKeeper who we are, in its scheme `digest`.
@@ -101,6 +98,7 @@ impl Config {
             cookie: None,
             register_prefix: None,
             link_tls: None,
+            links: LinkConfig::default(),
         }
     }
 
@@ -207,14 +205,23 @@ impl Config {
         self
     }
 
-    /// The secret that the cluster's nodes share. Nodes only.
+    /// Limits, heartbeat and timeouts of the links between nodes. Its cookie and TLS yield to
+    /// [`with_cookie`](Self::with_cookie) and [`with_link_tls`](Self::with_link_tls). Nodes only.
+    #[must_use]
+    pub fn with_links(mut self, links: LinkConfig) -> Self {
+        self.links = links;
+        self
+    }
+
+    /// The secret that the cluster's nodes share. Without one, and without TLS, a node listens on and talks to its own
+    /// machine only. Nodes only.
     #[must_use]
     pub fn with_cookie(mut self, cookie: impl Into<Vec<u8>>) -> Self {
         self.cookie = Some(cookie.into());
         self
     }
 
-    /// Only local names that begin with `prefix` are published; it is cut off. Default: all names are. Nodes only.
+    /// Only local names that begin with `prefix` are published, prefix included. Default: all names are. Nodes only.
     #[must_use]
     pub fn with_register_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.register_prefix = Some(prefix.into());
@@ -265,6 +272,7 @@ impl Config {
                 "this program was built without TLS: switch on queenright's feature `tls`",
             ));
         }
+        self.links()?;
         let name = Name::new("any").map_err(|error| Error::config(error.to_string()))?;
         self.core_config(name, Incarnation(0))?.check().map_err(|error| Error::config(error.to_string()))
     }
@@ -293,6 +301,16 @@ impl Config {
         core.close_timeout = self.close_timeout;
         core.cache_idle = self.cache_idle;
         Ok(core)
+    }
+
+    /// How links to other nodes shall be.
+    pub(crate) fn links(&self) -> Result<LinkConfig, Error> {
+        let mut links = self.links.clone();
+        if let Some(cookie) = &self.cookie {
+            let cookie = Cookie::new(cookie);
+            links.cookie = Some(cookie.ok_or_else(|| Error::config("the cookie is empty: any stranger has it"))?);
+        }
+        Ok(links)
     }
 
     fn namespace(&self) -> Result<Path, Error> {

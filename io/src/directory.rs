@@ -1,7 +1,8 @@
 //! What is known of a directory: snapshots, and their changes.
 
 use std::fmt;
-use std::sync::Arc;
+use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::stream::{self, Stream};
@@ -10,7 +11,9 @@ use queenright_core::{Freshness, Name};
 use tokio::sync::watch;
 
 use crate::handle::Handle;
+use crate::node::Found;
 use crate::port::Host;
+use crate::process::{NodeId, ProcessId};
 use crate::published::{Life, Published};
 
 /// The members of a directory at one moment, and how far that can be trusted. Cheap to clone; never changes.
@@ -22,6 +25,9 @@ pub(crate) struct Contents {
     /// By name.
     pub(crate) instances: Vec<Instance>,
     pub(crate) freshness: Freshness,
+    /// The names as processes or nodes, once somebody asked for them.
+    pub(crate) pids: OnceLock<Arc<[ProcessId]>>,
+    pub(crate) nodes: OnceLock<Arc<[NodeId]>>,
     pub(crate) host: Arc<dyn Host>,
 }
 
@@ -46,7 +52,33 @@ pub struct Changes {
     pub freshness: Freshness,
 }
 
+/// What the name of an instance can stand for.
+pub(crate) trait Member: FromStr + Sized {
+    fn cell(contents: &Contents) -> &OnceLock<Arc<[Self]>>;
+}
+
+impl Member for ProcessId {
+    fn cell(contents: &Contents) -> &OnceLock<Arc<[Self]>> {
+        &contents.pids
+    }
+}
+
+impl Member for NodeId {
+    fn cell(contents: &Contents) -> &OnceLock<Arc<[Self]>> {
+        &contents.nodes
+    }
+}
+
 impl Snapshot {
+    /// The members whose names stand for a `T`; parsed once for all who hold this snapshot.
+    pub(crate) fn parsed<T: Member>(&self) -> Found<T> {
+        let members = T::cell(&self.0).get_or_init(|| {
+            let parse = |instance: &Instance| instance.name.as_str().parse().ok();
+            self.0.instances.iter().filter_map(parse).collect()
+        });
+        Found::new(Arc::clone(members), self.0.freshness)
+    }
+
     pub(crate) fn new(contents: Arc<Contents>) -> Self {
         Self(contents)
     }

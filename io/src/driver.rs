@@ -13,7 +13,7 @@ use queenright_core::{
 };
 use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep, timeout};
-use tracing::debug;
+use tracing::{debug, trace};
 
 use crate::handle::{Command, Farewell, Inbox, NotSent, Standing};
 use crate::port::{Host, ZooKeeper};
@@ -101,6 +101,7 @@ impl Driver {
         let mut answers = VecDeque::new();
         loop {
             while let Some(output) = self.core.poll_output() {
+                trace!(?output);
                 match output {
                     Output::Request(request) => self.zookeeper.submit(request),
                     Output::Event(Event::Closed) => self.phase = Phase::Closed,
@@ -129,6 +130,7 @@ impl Driver {
     }
 
     fn handle_input(&mut self, now: Instant, input: Input) {
+        trace!(%now, ?input);
         if let Some(input) = self.writes.take(input) {
             self.core.handle_input(now, input);
         }
@@ -305,3 +307,6 @@ impl Alarm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,13 @@
 //! What can go wrong, for people.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use queenright_core::op::ErrorCode;
 use queenright_core::{InvalidName, Misuse, SessionId};
 use thiserror::Error;
+
+use crate::process::{DiedReason, ProcessId, RegisterError, SendError, StartError};
 
 /// Why a call did not succeed.
 #[derive(Clone, Debug, Error)]
@@ -68,6 +71,34 @@ pub enum Error {
         global: String,
     },
 
+    /// The node could not listen.
+    #[error(transparent)]
+    Start(Arc<StartError>),
+
+    /// A local name, or a process, cannot be registered.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+
+    /// A message was not sent.
+    #[error(transparent)]
+    Send(#[from] SendError),
+
+    /// A process did not end by itself.
+    #[error("the process {pid} died: {reason}")]
+    Died {
+        /// Which.
+        pid: ProcessId,
+        /// How.
+        reason: DiedReason,
+    },
+
+    /// What holds a global is no process: somebody stands for it with a payload of another kind.
+    #[error("{global} is held, but not by a process: choose another name for one of the two uses")]
+    NotAProcess {
+        /// Which global.
+        global: String,
+    },
+
     /// A name that cannot be one.
     #[error(transparent)]
     Name(#[from] InvalidName),
@@ -79,6 +110,12 @@ pub enum Error {
     /// The client is closed, or its runtime has gone.
     #[error("the client is closed")]
     Closed,
+}
+
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Self {
+        Self::Start(Arc::new(error))
+    }
 }
 
 impl Error {

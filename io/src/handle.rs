@@ -17,9 +17,9 @@ use crate::port::Host;
 use crate::published::{Life, Published, PublishedMap};
 
 /// How many commands may wait for the driver; whoever has one more waits.
-pub(crate) const COMMANDS_MAX: usize = 256;
+const COMMANDS_MAX: usize = 256;
 /// How many guarded writes of leaders may be in flight; whoever has one more waits.
-pub(crate) const GUARDED_MAX: usize = 256;
+const GUARDED_MAX: usize = 256;
 
 /// Wants something of the driver, and waits for its answer.
 pub(crate) enum Command {
@@ -116,6 +116,22 @@ pub(crate) struct Trouble {
 pub(crate) struct Inbox {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) farewells: mpsc::UnboundedReceiver<Farewell>,
+}
+
+impl Hub {
+    pub(crate) fn new(host: Arc<dyn Host>) -> Self {
+        Self {
+            host,
+            nodes: ArcSwapOption::empty(),
+            services: PublishedMap::new(),
+            holders: PublishedMap::new(),
+            belief: Arc::new(Belief::default()),
+            session: watch::Sender::new(None),
+            trouble: ArcSwapOption::empty(),
+            guarded: Semaphore::new(GUARDED_MAX),
+            life: watch::Sender::new(Life::Current),
+        }
+    }
 }
 
 impl Handle {

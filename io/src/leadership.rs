@@ -118,6 +118,11 @@ impl Leadership {
         Self(Arc::new(Holding { term, handle }))
     }
 
+    /// The term itself: it tells whether it is valid, and does not keep it.
+    pub(crate) fn term(&self) -> Arc<Term> {
+        Arc::clone(&self.0.term)
+    }
+
     /// Which global.
     #[must_use]
     pub fn global(&self) -> &str {

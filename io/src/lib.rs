@@ -4,6 +4,7 @@ mod acl;
 pub mod adapter;
 mod candidacy;
 mod client;
+mod codec;
 mod config;
 mod connect_string;
 mod directory;
@@ -11,8 +12,11 @@ mod driver;
 mod error;
 mod handle;
 mod leadership;
+mod link;
 mod lock;
+mod node;
 pub mod port;
+mod process;
 mod published;
 mod publisher;
 mod registration;
@@ -20,10 +24,20 @@ mod registration;
 pub use acl::{Acl, AclEntry, Permissions};
 pub use candidacy::{Candidacy, CandidacyEvent};
 pub use client::Client;
+pub use codec::{DecodeError, EncodeError, FRAME_LEN_LIMIT};
 pub use config::{Config, Tls};
 pub use directory::{Changes, Follow, Snapshot};
 pub use error::Error;
 pub use leadership::{Deposed, GuardError, Leadership};
+pub use link::{Cookie, InvalidLinkConfig, LinkConfig};
+#[cfg(feature = "tls")]
+pub use link::{InvalidTls, LinkTls};
+pub use node::{Found, Node, bootstrap};
+pub use process::{
+    ADDRESS_LEN_MAX, DiedReason, InvalidId, Match, Message, MonitorRef, NodeId, NodeStats, Process, ProcessId,
+    ProcessMonitorNotification, REASON_LEN_MAX, ReceivePort, RegisterError, SendError, SendPort, StartError,
+    TrySendError,
+};
 pub use queenright_core::op::{CreateMode, ErrorCode, Version, Write, WriteReply};
 pub use queenright_core::output::{Instance, InstanceChange, RegistrationStatus, SessionStatus, StopReason};
 pub use queenright_core::{Freshness, Holder, Name, Path, Token};

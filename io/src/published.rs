@@ -30,7 +30,7 @@ impl<T> Published<T> {
     pub(crate) fn new(value: T) -> Self {
         Self {
             value: ArcSwap::from_pointee(value),
-            used: AtomicBool::new(true),
+            used: AtomicBool::new(false),
             life: watch::Sender::new(Life::Current),
         }
     }
@@ -120,8 +120,7 @@ mod tests {
     #[test]
     fn use_is_told_once_and_following_is_use() {
         let published = Published::new(1);
-        assert!(published.take_used(), "new is used");
-        assert!(!published.take_used());
+        assert!(!published.take_used(), "new is not used");
         published.peek();
         assert!(!published.take_used(), "a peek is no use");
         published.load();

@@ -1,7 +1,7 @@
 //! Turns the core's events into what handles see.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use queenright_core::output::{RegistrationStatus, SessionStatus, StopReason};
 use queenright_core::{
@@ -218,7 +218,8 @@ impl Publisher {
     }
 
     fn contents(&self, freshness: Freshness, instances: Vec<queenright_core::output::Instance>) -> Contents {
-        Contents { instances, freshness, host: Arc::clone(&self.hub.host) }
+        let (pids, nodes) = (OnceLock::new(), OnceLock::new());
+        Contents { instances, freshness, pids, nodes, host: Arc::clone(&self.hub.host) }
     }
 }
 

@@ -99,9 +99,10 @@ impl Registration {
     }
 
     /// Waits until ZooKeeper has it, with what was asked for last.
-    pub(crate) async fn registered(&mut self) -> Result<(), Error> {
+    pub(crate) async fn registered(&self) -> Result<(), Error> {
         let limit = self.timeout;
-        let settled = self.status.wait_for(|status| match status {
+        let mut status = self.status.clone();
+        let settled = status.wait_for(|status| match status {
             RegistrationStatus::Registered { .. }
             | RegistrationStatus::Blocked { .. }
             | RegistrationStatus::Gone => true,

@@ -7,4 +7,4 @@ mod zookeeper_client;
 pub use os::OperatingSystem;
 pub use tcp::Tcp;
 pub use zookeeper_client::ZooKeeperClient;
-pub(crate) use zookeeper_client::diagnose;
+pub(crate) use zookeeper_client::{LastFailure, diagnose};
