@@ -457,7 +457,7 @@ impl Coordinator {
         match key {
             Key::Belief => self.election.handle_belief(&standing, &mut self.out),
             Key::Beat => self.lease.beat(&mut self.out),
-            Key::Lease => self.lease.handle_timeout(&mut self.out),
+            Key::Lease => self.lease.handle_timeout(self.election.is_wanted(), &mut self.out),
             Key::Global(name) => self.election.handle_timeout(&name, &standing, &mut self.out),
             Key::Record(lease) => self.election.handle_record_retry(&lease, &mut self.out),
             Key::Registration(id) => {

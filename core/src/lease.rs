@@ -75,7 +75,7 @@ impl Lease {
 
     /// Takes a new name if there is none, and the link is up and no pause is under way (rule 2).
     pub(crate) fn want(&mut self, out: &mut Outbox) {
-        if matches!(self.state, State::None) && out.is_up() && self.backoff.is_calm() {
+        if matches!(self.state, State::None) && out.is_up() && !out.timers.is_set(&Key::Lease) {
             self.create(out);
         }
     }
@@ -90,8 +90,9 @@ impl Lease {
         }
     }
 
-    pub(crate) fn handle_timeout(&mut self, out: &mut Outbox) {
-        if matches!(self.state, State::None) && out.is_up() {
+    /// A pause is over. Whoever wanted a record may have changed its mind meanwhile.
+    pub(crate) fn handle_timeout(&mut self, is_wanted: bool, out: &mut Outbox) {
+        if matches!(self.state, State::None) && is_wanted && out.is_up() {
             self.create(out);
         }
     }
