@@ -47,6 +47,9 @@ pub(crate) struct Cache {
     /// Names whose payload must be read, in order; those in `reading` are on their way.
     wanted: BTreeSet<String>,
     reading: BTreeMap<String, RequestId>,
+    /// Names that are gone, and stay until the reads under way are answered: who takes a name out before the one that
+    /// came in its place is known may leave nothing, and then lose the connection.
+    leaving: BTreeSet<String>,
     staged: Vec<InstanceChange>,
     /// What was told last.
     freshness: Freshness,
@@ -78,6 +81,7 @@ impl Cache {
             entries: BTreeMap::new(),
             wanted: BTreeSet::new(),
             reading: BTreeMap::new(),
+            leaving: BTreeSet::new(),
             staged: Vec::new(),
             freshness: Freshness::Loading,
             backoff: Backoff::default(),
@@ -115,8 +119,7 @@ impl Cache {
 
     pub(crate) fn handle_down(&mut self, out: &mut Outbox) {
         self.state = State::Offline;
-        self.wanted.clear();
-        self.reading.clear();
+        self.forget_reads();
         out.set_timer(Key::Cache(self.directory.clone()), None);
         self.grow_stale(out);
     }
@@ -167,11 +170,13 @@ impl Cache {
         self.reading.remove(&name);
         match outcome {
             Ok(Reply::Data { data, stat }) => self.apply_payload(name, data, &stat),
-            Err(OpError::Refused(ErrorCode::NoNode)) => self.remove(&name),
+            Err(OpError::Refused(ErrorCode::NoNode)) => {
+                self.leaving.insert(name);
+            }
             Err(OpError::Refused(code)) => {
                 // A bad instance affects only itself: it is left out until something happens to it.
                 out.degraded(self.path.join(&name), Some(code), "the instance cannot be read");
-                self.remove(&name);
+                self.leaving.insert(name);
             }
             Ok(_) | Err(OpError::Unknown | OpError::RefusedAt { .. }) => self.retry_later(out),
         }
@@ -187,8 +192,12 @@ impl Cache {
         }
         let Some((_, has_payload)) = instance_of(child) else { return };
         match (change, has_payload) {
-            (Change::Created, false) => self.add(child),
+            (Change::Created, false) => {
+                self.leaving.remove(child);
+                self.add(child);
+            }
             (Change::Created | Change::DataChanged, true) => {
+                self.leaving.remove(child);
                 // A read under way was sent before this event was delivered, but may have been answered before
                 // the change: its answer is not waited for.
                 self.reading.remove(child);
@@ -197,7 +206,7 @@ impl Cache {
             (Change::Deleted, _) => {
                 self.wanted.remove(child);
                 self.reading.remove(child);
-                self.remove(child);
+                self.leaving.insert(child.into());
             }
             (Change::DataChanged, false) | (Change::ChildrenChanged, _) => {}
         }
@@ -241,15 +250,20 @@ impl Cache {
 
     fn request_list(&mut self, out: &mut Outbox) {
         out.set_timer(Key::Cache(self.directory.clone()), None);
-        self.wanted.clear();
-        self.reading.clear();
+        self.forget_reads();
         let op = Op::GetChildren { path: self.path.clone(), watch: false };
         self.state = State::Listing { request: out.request(Owner::CacheList(self.directory.clone()), op) };
     }
 
-    fn retry_later(&mut self, out: &mut Outbox) {
+    /// A list will say all that they would have said.
+    fn forget_reads(&mut self) {
         self.wanted.clear();
         self.reading.clear();
+        self.leaving.clear();
+    }
+
+    fn retry_later(&mut self, out: &mut Outbox) {
+        self.forget_reads();
         self.state = State::Backoff;
         self.grow_stale(out);
         let at = self.backoff.fail(out.now, &out.config, salt(self.path.as_str()));
@@ -269,10 +283,7 @@ impl Cache {
                 is_instance
             })
             .collect();
-        let gone: Vec<String> = self.entries.keys().filter(|name| !listed.contains(*name)).cloned().collect();
-        for name in gone {
-            self.remove(&name);
-        }
+        self.leaving = self.entries.keys().filter(|name| !listed.contains(*name)).cloned().collect();
         for name in listed {
             match instance_of(&name) {
                 Some((_, true)) => {
@@ -343,6 +354,11 @@ impl Cache {
             return;
         }
         let is_complete = self.reading.is_empty() && self.wanted.is_empty();
+        if is_complete {
+            for znode in mem::take(&mut self.leaving) {
+                self.remove(&znode);
+            }
+        }
         if is_complete && self.freshness != Freshness::Fresh {
             self.publish(Freshness::Fresh, out);
         } else if !self.staged.is_empty()
