@@ -19,6 +19,9 @@ pub mod config;
 pub mod coordinator;
 mod election;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod ids;
 pub mod input;
 mod janitor;
