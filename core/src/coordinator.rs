@@ -12,7 +12,7 @@ use crate::input::{HostEvent, Input, SessionEvent};
 use crate::janitor::{self, Janitor};
 use crate::layout::{PAYLOAD_MARK, Place};
 use crate::lease::Lease;
-use crate::op::{Change, Op, OpError, Outcome, WatchEvent};
+use crate::op::{Change, ErrorCode, Op, OpError, Outcome, WatchEvent};
 use crate::outbox::{Fact, InFlight, Link, Outbox, Owner};
 use crate::output::{Directory, Event, Freshness, Holder, Instance, Output, SessionStatus, Terms, Timer};
 use crate::path::Name;
@@ -560,6 +560,10 @@ impl Coordinator {
         if is_beat(&in_flight, &outcome) {
             self.extend_lease(&in_flight);
         }
+        if let (Some(path), Err(OpError::Refused(ErrorCode::NoNode))) = (&in_flight.watched, &outcome) {
+            // A read leaves no watch on what is not there.
+            self.out.watch_gone(path);
+        }
         let standing = self.standing();
         let out = &mut self.out;
         let mut answer = |name, answer| self.election.handle_answer(&name, answer, &standing, out);
@@ -622,7 +626,7 @@ impl Coordinator {
 
     fn handle_watch(&mut self, event: WatchEvent) {
         let WatchEvent { change, path, .. } = event;
-        self.out.watch_fired(&path);
+        self.out.watch_gone(&path);
         let layout = self.out.layout.clone();
         let standing = self.standing();
         match layout.place(&path) {

@@ -53,6 +53,8 @@ pub(crate) struct InFlight {
     pub(crate) sent_at: Instant,
     /// Whether an older view of the server could mislead.
     pub(crate) is_read: bool,
+    /// Where it leaves a watch, if there is a znode.
+    pub(crate) watched: Option<Path>,
 }
 
 /// To which machine, and to which step of it, an answer belongs.
@@ -143,7 +145,20 @@ impl Outbox {
             | Op::Multi(_)
             | Op::Sync { .. } => false,
         };
-        self.in_flight.insert(id, InFlight { owner, session_epoch, sent_at: self.now, is_read });
+        let watched = match &op {
+            Op::GetData { path, watch: true } => Some(path.clone()),
+            Op::GetData { watch: false, .. }
+            | Op::Exists { .. }
+            | Op::GetChildren { .. }
+            | Op::Create { .. }
+            | Op::Delete { .. }
+            | Op::SetData { .. }
+            | Op::AddWatch { .. }
+            | Op::RemoveWatch { .. }
+            | Op::Multi(_)
+            | Op::Sync { .. } => None,
+        };
+        self.in_flight.insert(id, InFlight { owner, session_epoch, sent_at: self.now, is_read, watched });
         self.queue.push_back(Output::Request(Request { id, session_epoch, op }));
         id
     }
@@ -214,8 +229,8 @@ impl Outbox {
         }
     }
 
-    /// A one-shot watch is gone: it fired.
-    pub(crate) fn watch_fired(&mut self, path: &Path) {
+    /// A one-shot watch is gone: it fired, or was never left.
+    pub(crate) fn watch_gone(&mut self, path: &Path) {
         self.watches.remove_one_shot(path);
     }
 

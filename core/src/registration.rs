@@ -397,7 +397,7 @@ impl Registration {
 
     fn deleted(&mut self, out: &mut Outbox) {
         // Our own delete fired it, whether its event has come or not.
-        out.watch_fired(&self.path);
+        out.watch_gone(&self.path);
         match self.wanted {
             Wanted::Absent => self.finish(out),
             // Unregistering is final, so this cannot be; it would be wanted again.
