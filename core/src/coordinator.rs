@@ -671,6 +671,7 @@ impl Coordinator {
                         self.lease.want(&mut self.out);
                     }
                 }
+                Fact::RecordInDoubt(name) => self.election.handle_record_in_doubt(&name, &mut self.out),
                 Fact::WatchFailed(path) => {
                     for cache in self.caches.values_mut() {
                         cache.handle_watch_failed(&path, &mut self.out);

@@ -105,6 +105,8 @@ pub(crate) enum Fact {
     LeaseUsable,
     /// A write under this node's lease said that its record is gone.
     LeaseGone(LeaseName),
+    /// A transaction that was to delete another node's silent record was refused: it must be read again.
+    RecordInDoubt(LeaseName),
     /// A recursive watch could not be armed: everything below must be read again.
     WatchFailed(Path),
     /// A registration is withdrawn, and its znode known to be gone.

@@ -186,12 +186,13 @@ impl Global {
         if let Known::Vacant { version } = self.view.known() {
             return Some((self.view.read_at(), Opening::Vacant { base: *version }));
         }
-        match self.life_of_holder(records, out)? {
-            (base, _, Life::Dead) => Some((self.view.read_at(), Opening::Absent { base })),
-            (base, holder, Life::Silent { version, dead_at }) if dead_at <= out.now => {
+        let (base, holder, life) = self.life_of_holder(records, out)?;
+        match life {
+            Life::Dead => Some((self.view.read_at(), Opening::Absent { base })),
+            Life::Silent { version, dead_at } if dead_at <= out.now && !records.is_in_doubt(&holder) => {
                 Some((dead_at, Opening::Silent { base, holder, version }))
             }
-            (_, _, Life::Silent { .. } | Life::Unknown) => None,
+            Life::Silent { .. } | Life::Unknown => None,
         }
     }
 
@@ -310,7 +311,7 @@ impl Global {
                 (at > out.now).then_some(at)
             }
             // First that it is told as vacant; then the turn.
-            (None, dead_at) => dead_at,
+            (None, dead_at) => dead_at.filter(|at| *at > out.now),
         }
     }
 }

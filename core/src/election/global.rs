@@ -342,6 +342,7 @@ impl Global {
             // Somebody was faster, or the record that was to be deleted is gone or alive: read again (rule 14).
             Err(OpError::RefusedAt { code: ErrorCode::BadVersion | ErrorCode::NoNode, .. }) => {
                 self.role = Role::Follower { open: Open::Refused };
+                self.doubt_holder(out);
             }
             Err(error) => {
                 if let Some(code) = error.code() {
@@ -382,6 +383,7 @@ impl Global {
             self.role = Role::Follower { open: Open::No };
             self.view.read_behind();
             if outcome.is_err() {
+                self.doubt_holder(out);
                 self.pause(out);
             }
         }
@@ -462,6 +464,13 @@ impl Global {
     pub(super) fn release(&mut self, version: i32, out: &Outbox) {
         self.view.release(version, out);
         self.role = Role::Releasing { version, request: None };
+    }
+
+    /// Its record was not as it should be: nothing is done again on the strength of what was read of it before.
+    fn doubt_holder(&self, out: &mut Outbox) {
+        if let Some(lease) = &self.observed {
+            out.tell(Fact::RecordInDoubt(Arc::clone(lease)));
+        }
     }
 
     fn end_of_term(&mut self) {

@@ -212,6 +212,10 @@ impl Election {
         self.records.handle_event(lease, out);
     }
 
+    pub(crate) fn handle_record_in_doubt(&mut self, lease: &LeaseName, out: &mut Outbox) {
+        self.records.handle_doubt(lease, out);
+    }
+
     pub(crate) fn handle_record_retry(&mut self, lease: &LeaseName, out: &mut Outbox) {
         self.records.handle_retry(lease, out);
     }

@@ -98,6 +98,11 @@ impl Records {
         }
     }
 
+    /// Whether it is being read again: what was known of it must not be acted on before the answer.
+    pub(crate) fn is_in_doubt(&self, lease: &LeaseName) -> bool {
+        self.by_name.get(lease).is_some_and(|record| record.read.is_some() || !record.backoff.is_calm())
+    }
+
     pub(crate) fn observers(&self, lease: &LeaseName) -> impl Iterator<Item = &Name> {
         self.by_name.get(lease).into_iter().flat_map(|record| &record.observers)
     }
@@ -122,6 +127,14 @@ impl Records {
         }
     }
 
+    /// Somebody acted on what is known of it, and was refused.
+    pub(crate) fn handle_doubt(&mut self, lease: &LeaseName, out: &mut Outbox) {
+        let Some(record) = self.by_name.get_mut(lease) else { return };
+        if out.is_up() && record.read.is_none() && !matches!(record.state, State::Dead) {
+            record.read(lease, out);
+        }
+    }
+
     /// The watch above failed, or a retry is due.
     pub(crate) fn handle_retry(&mut self, lease: &LeaseName, out: &mut Outbox) {
         if let Some(record) = self.by_name.get_mut(lease) {
@@ -139,7 +152,7 @@ impl Records {
         }
     }
 
-    /// Says whether what is known of the record changed.
+    /// Says whether those who wait for the answer may go on.
     pub(crate) fn handle_read(
         &mut self,
         lease: &LeaseName,
@@ -155,7 +168,8 @@ impl Records {
         match outcome {
             Ok(Reply::Data { data, stat }) => {
                 record.backoff.succeed();
-                record.see(&data, stat.version, lease, out)
+                record.see(&data, stat.version, lease, out);
+                true
             }
             Err(OpError::Refused(ErrorCode::NoNode)) => {
                 record.state = State::Dead;
@@ -202,7 +216,7 @@ impl Record {
         self.read = Some(out.request(Owner::Record(Arc::clone(lease)), Op::GetData { path, watch }));
     }
 
-    fn see(&mut self, data: &[u8], version: i32, lease: &LeaseName, out: &mut Outbox) -> bool {
+    fn see(&mut self, data: &[u8], version: i32, lease: &LeaseName, out: &mut Outbox) {
         let decoded = match LeaseRecord::decode(data) {
             Ok(decoded) => decoded,
             Err(bad) => {
@@ -212,16 +226,15 @@ impl Record {
                     alloc::format!("the lease record is refused: {bad:?}"),
                 );
                 self.state = State::Illegible;
-                return false;
+                return;
             }
         };
         match self.state {
             // A lower version is an older view, an equal one no news.
-            State::Seen { version: known, .. } if version.wrapping_sub(known) <= 0 => false,
-            State::Dead => false,
+            State::Seen { version: known, .. } if version.wrapping_sub(known) <= 0 => {}
+            State::Dead => {}
             State::Unseen | State::Seen { .. } | State::Illegible => {
                 self.state = State::Seen { version, since: out.now, lease: decoded.lease };
-                true
             }
         }
     }
