@@ -247,3 +247,21 @@ fn valid(path: &str) -> Result<Arc<str>, ErrorCode> {
 fn require_version(actual: i32, wanted: i32) -> Result<(), ErrorCode> {
     if wanted == -1 || wanted == actual { Ok(()) } else { Err(ErrorCode::BAD_VERSION) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequence_numbers_are_signed_32_bit_in_ten_columns() {
+        for (counter, digits) in [
+            (0, "0000000000"),
+            (42, "0000000042"),
+            (i32::MAX, "2147483647"),
+            (i32::MIN, "-2147483648"),
+            (-1, "-000000001"),
+        ] {
+            assert_eq!(sequence(counter), digits);
+        }
+    }
+}

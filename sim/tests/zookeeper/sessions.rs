@@ -99,11 +99,11 @@ fn reattaching_takes_over_id_and_password_but_not_the_timeout_nor_identities() {
     assert_eq!((response.session, &response.password), (client.session(), &client.established.password));
     assert_eq!(response.timeout_ms, 30_000);
     let again = crate::harness::Client { conn, established: response.clone() };
-    let Response::WhoAmI { identities } = world.ok(&again, Request::WhoAmI) else { panic!("nobody") };
-    assert_eq!(identities.len(), 1, "only the address is left: {identities:?}");
-    // The new timeout holds for the end, too.
+    // The new timeout holds at once, before another frame comes.
     world.pass(Duration::from_secs(29));
     assert!(world.server.sessions().any(|session| session == client.session()));
+    let Response::WhoAmI { identities } = world.ok(&again, Request::WhoAmI) else { panic!("nobody") };
+    assert_eq!(identities.len(), 1, "only the address is left: {identities:?}");
 }
 
 #[test]

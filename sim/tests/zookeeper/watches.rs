@@ -12,6 +12,9 @@ use crate::harness::{
     watch_below, watch_children, watch_data, watch_exists,
 };
 
+/// A watch, where it is left, what happens, and what it hears of.
+type Row = (fn(&str) -> Request, &'static str, Request, &'static [(Change, &'static str)]);
+
 /// A world with `/a` and `/a/b`, somebody who acts and somebody who watches.
 fn world() -> (World, Client, Client) {
     let mut world = World::new();
@@ -27,7 +30,7 @@ fn each_kind_of_watch_hears_of_its_changes() {
 
     let data = watch_data as fn(&str) -> Request;
     let none: &[(Change, &str)] = &[];
-    let table: &[(fn(&str) -> Request, &str, Request, &[(Change, &str)])] = &[
+    let table: &[Row] = &[
         // One-shots on data: the znode itself.
         (data, "/a", set("/a", "x"), &[(DataChanged, "/a")]),
         (data, "/a", create("/a/c"), none),
