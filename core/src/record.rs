@@ -6,6 +6,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
 use crate::config::Config;
@@ -38,6 +39,15 @@ pub(crate) enum BadRecord {
     Format,
     /// Garbage.
     Malformed,
+}
+
+impl fmt::Display for BadRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Format => "its format is not known to this version of the library",
+            Self::Malformed => "it makes no sense",
+        })
+    }
 }
 
 impl LeaseRecord {

@@ -2,7 +2,8 @@
 
 use alloc::sync::Arc;
 
-use super::global::{Candidacy, ClaimKind, Global, Interest, Open, Role, Standing, release_op};
+use super::claim::{ClaimKind, Open};
+use super::global::{Candidacy, Global, Interest, Role, Standing, release_op};
 use super::records::{Life, Records};
 use super::term::{Known, Phase};
 use crate::op::Op;
@@ -47,7 +48,7 @@ impl Global {
     pub(crate) fn holder(&self, standing: &Standing, records: &Records, out: &Outbox) -> Holder {
         match self.view.known() {
             Known::Nothing => Holder::Unknown,
-            Known::Missing | Known::Vacant { .. } => Holder::Vacant,
+            Known::Missing | Known::Appeared | Known::Vacant { .. } => Holder::Vacant,
             Known::Held { lease, payload, token, .. } => {
                 let own = standing.lease.as_ref() == Some(lease);
                 match self.life_of_holder(records, out) {
@@ -184,7 +185,8 @@ impl Global {
             return None;
         }
         if let Known::Vacant { version } = self.view.known() {
-            return Some((self.view.read_at(), Opening::Vacant { base: *version }));
+            // Only for those who stand: a node that looks it up has nothing to do.
+            return self.is_standing().then_some((self.view.read_at(), Opening::Vacant { base: *version }));
         }
         let (base, holder, life) = self.life_of_holder(records, out)?;
         match life {
@@ -226,7 +228,7 @@ impl Global {
         // Only an exists can leave a watch on what is not there.
         let op = match self.view.known() {
             Known::Missing if !self.is_wanted() => Op::Exists { path, watch },
-            Known::Missing | Known::Nothing | Known::Vacant { .. } | Known::Held { .. } => {
+            Known::Missing | Known::Appeared | Known::Nothing | Known::Vacant { .. } | Known::Held { .. } => {
                 Op::GetData { path, watch }
             }
         };

@@ -17,12 +17,13 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::claim::{Claim, ClaimKind, Open};
 use super::queue::Queue;
 use super::records::{Life, Records};
 use super::term::{Known, Phase, Term, TermView};
 use crate::backoff::{Backoff, mix, salt};
 use crate::ids::RequestId;
-use crate::lease::{is_own, proof_of_life};
+use crate::lease::is_own;
 use crate::op::{CreateMode, ErrorCode, Op, OpError, Outcome, Reply, Version, Write, WriteReply};
 use crate::outbox::{Fact, InFlight, LeaseName, Outbox, Owner, exactly};
 use crate::output::{Event, Holder, StopReason, Terms};
@@ -89,79 +90,11 @@ pub(super) enum Role {
     Vacating { request: RequestId },
 }
 
-/// Whether an earlier claim may have been applied, or may still be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Open {
-    No,
-    /// The answer was lost.
-    Lost(Claim),
-    /// It was refused, but perhaps because an earlier copy of it had been applied: the next read tells.
-    Refused,
-}
-
-/// A claim (rule 7) or a take-over (rule 9).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Claim {
-    /// The version of the term record that it expects.
-    pub(super) base: i32,
-    pub(super) kind: ClaimKind,
-    pub(super) lease: LeaseName,
-    pub(super) campaign: Campaign,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ClaimKind {
-    /// Of a vacant term.
-    Vacant,
-    /// From a holder whose record was absent.
-    FromAbsent,
-    /// From a holder whose record was silent at a version for W.
-    FromSilent { holder: LeaseName, version: i32 },
-}
-
 /// What the lease says, for all globals alike.
 #[derive(Clone, Debug)]
 pub(crate) struct Standing {
     pub(crate) lease: Option<LeaseName>,
     pub(crate) valid_until: Option<Instant>,
-}
-
-impl Claim {
-    /// The version of the term record once the claim was applied.
-    fn made(&self) -> i32 {
-        match self.kind {
-            ClaimKind::Vacant => self.base.wrapping_add(1),
-            ClaimKind::FromAbsent | ClaimKind::FromSilent { .. } => self.base.wrapping_add(2),
-        }
-    }
-
-    fn op(&self, path: &Path, out: &Outbox) -> Option<Op> {
-        let held =
-            TermRecord::Held { lease: Arc::clone(&self.lease), payload: Arc::clone(&self.campaign.payload) };
-        let set =
-            |data, version| Some(Write::SetData { path: path.clone(), data, version: exactly(version)? });
-        let mut writes = Vec::with_capacity(4);
-        if let ClaimKind::FromSilent { holder, version } = &self.kind {
-            writes.push(Write::Delete { path: out.layout.lease(holder), version: exactly(*version)? });
-        }
-        writes.push(proof_of_life(&self.lease, out));
-        match self.kind {
-            ClaimKind::Vacant => writes.push(set(held.encode(), self.base)?),
-            ClaimKind::FromAbsent | ClaimKind::FromSilent { .. } => {
-                writes.push(set(TermRecord::Vacant.encode(), self.base)?);
-                writes.push(set(held.encode(), self.base.wrapping_add(1))?);
-            }
-        }
-        Some(Op::Multi(writes))
-    }
-
-    /// Where in the transaction this node proves that it lives.
-    fn proof_at(&self) -> u32 {
-        match self.kind {
-            ClaimKind::Vacant | ClaimKind::FromAbsent => 0,
-            ClaimKind::FromSilent { .. } => 1,
-        }
-    }
 }
 
 impl Global {
@@ -230,9 +163,12 @@ impl Global {
     }
 
     /// Nobody looks it up any more; what is told of its holder from here on is for a candidate.
-    pub(crate) fn forget(&mut self) {
-        self.interest = Interest::None;
-        self.told = Holder::Unknown;
+    pub(crate) fn forget(&mut self, out: &mut Outbox) {
+        if self.interest == Interest::LookedUp {
+            self.interest = Interest::None;
+            self.told = Holder::Unknown;
+            out.event(Event::Holder { global: self.name.clone(), holder: Holder::Unknown });
+        }
     }
 
     /// Gives up what it watches, before it is dropped.
@@ -280,7 +216,7 @@ impl Global {
         match outcome {
             Ok(Reply::Data { data, stat }) => {
                 self.backoff.succeed();
-                let is_applied = self.view.apply(&data, &stat, out);
+                let is_applied = self.view.apply(&data, &stat, &self.path, out);
                 if is_applied {
                     self.resolve_by_read(standing, out);
                 } else {
@@ -330,7 +266,7 @@ impl Global {
                         lease: Arc::clone(&claim.lease),
                         payload: Arc::clone(&claim.campaign.payload),
                     };
-                    if self.view.apply(&held.encode(), stat, out) {
+                    if self.view.apply(&held.encode(), stat, &self.path, out) {
                         self.resolve_by_read(standing, out);
                     }
                 }
@@ -482,7 +418,7 @@ impl Global {
         }
     }
 
-    fn is_standing(&self) -> bool {
+    pub(super) fn is_standing(&self) -> bool {
         matches!(self.candidacy, Candidacy::Standing(_))
     }
 
@@ -492,12 +428,16 @@ impl Global {
             out.degraded(
                 self.path.clone(),
                 Some(ErrorCode::NoNode),
-                "somebody deleted the term record: tokens start anew",
+                "somebody deleted the term record, which is no safe thing to do: its versions start anew",
             );
         }
         if let Role::Holding(term) = &mut self.role {
             let version = term.depose(StopReason::Deposed, &self.name, out);
             self.role = Role::Releasing { version, request: None };
+        }
+        if let Role::Follower { open: open @ Open::Refused } = &mut self.role {
+            // Nothing is held in a record that is not there.
+            *open = Open::No;
         }
         if self.is_standing() {
             if !self.backoff.is_calm() {
@@ -588,7 +528,8 @@ impl Global {
     }
 
     pub(super) fn tell_holder(&mut self, holder: Holder, out: &mut Outbox) {
-        if self.told != holder {
+        let has_listener = self.interest == Interest::LookedUp || self.is_wanted();
+        if has_listener && self.told != holder {
             self.told = holder.clone();
             out.event(Event::Holder { global: self.name.clone(), holder });
         }

@@ -4,6 +4,7 @@
 //! of ephemerals only who tries next. Rule numbers in comments are those of that page.
 
 mod advance;
+mod claim;
 mod global;
 mod queue;
 mod records;
@@ -18,7 +19,7 @@ pub(crate) use global::{Campaign, Standing, is_beat};
 use crate::ids::{RequestId, Token};
 use crate::op::Outcome;
 use crate::outbox::{LeaseName, Outbox};
-use crate::output::{Event, Holder, Terms};
+use crate::output::{Holder, Terms};
 use crate::path::{Name, Path};
 use crate::timers::Key;
 use global::Global;
@@ -87,7 +88,7 @@ impl Election {
         for name in self.names() {
             out.set_timer(Key::IdleGlobal(name.clone()), None);
             if let Some(global) = self.globals.get_mut(&name) {
-                global.forget();
+                global.forget(out);
                 global.resign();
             }
             self.advance(&name, standing, out);
@@ -110,8 +111,7 @@ impl Election {
     pub(crate) fn forget(&mut self, name: &Name, standing: &Standing, out: &mut Outbox) {
         out.set_timer(Key::IdleGlobal(name.clone()), None);
         if let Some(global) = self.globals.get_mut(name) {
-            global.forget();
-            out.event(Event::Holder { global: name.clone(), holder: Holder::Unknown });
+            global.forget(out);
         }
         self.advance(name, standing, out);
     }

@@ -223,7 +223,7 @@ impl Record {
                 out.degraded(
                     out.layout.lease(lease),
                     None,
-                    alloc::format!("the lease record is refused: {bad:?}"),
+                    alloc::format!("the lease record is refused: {bad}"),
                 );
                 self.state = State::Illegible;
                 return;

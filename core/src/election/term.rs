@@ -8,7 +8,7 @@ use crate::mutation::Mutation;
 use crate::op::Stat;
 use crate::outbox::{LeaseName, Outbox};
 use crate::output::{Event, StopReason};
-use crate::path::Name;
+use crate::path::{Name, Path};
 use crate::record::TermRecord;
 use crate::time::Instant;
 
@@ -119,6 +119,8 @@ pub(super) enum Known {
     Nothing,
     /// There is no record: nobody ever stood for this global.
     Missing,
+    /// There was none, and there is one now, not read yet.
+    Appeared,
     Vacant {
         version: i32,
     },
@@ -155,7 +157,7 @@ impl TermView {
     /// The version last read; 0 when none was.
     pub(super) fn version(&self) -> i32 {
         match self.known {
-            Known::Nothing | Known::Missing => 0,
+            Known::Nothing | Known::Missing | Known::Appeared => 0,
             Known::Vacant { version } | Known::Held { version, .. } => version,
         }
     }
@@ -163,14 +165,14 @@ impl TermView {
     pub(super) fn held(&self) -> Option<(&LeaseName, &Arc<[u8]>, Token)> {
         match &self.known {
             Known::Held { lease, payload, token, .. } => Some((lease, payload, *token)),
-            Known::Nothing | Known::Missing | Known::Vacant { .. } => None,
+            Known::Nothing | Known::Missing | Known::Appeared | Known::Vacant { .. } => None,
         }
     }
 
     pub(super) fn held_version(&self) -> Option<i32> {
         match self.known {
             Known::Held { version, .. } => Some(version),
-            Known::Nothing | Known::Missing | Known::Vacant { .. } => None,
+            Known::Nothing | Known::Missing | Known::Appeared | Known::Vacant { .. } => None,
         }
     }
 
@@ -231,28 +233,34 @@ impl TermView {
     }
 
     /// Rule 5: value and version from one reply. Says whether it was believed.
-    pub(super) fn apply(&mut self, data: &[u8], stat: &Stat, out: &mut Outbox) -> bool {
+    pub(super) fn apply(&mut self, data: &[u8], stat: &Stat, path: &Path, out: &mut Outbox) -> bool {
         let version = stat.version;
         if self.floor.is_some_and(|floor| version.wrapping_sub(floor) < 0) {
             return false;
         }
-        let path = || out.layout.globals.clone();
-        match TermRecord::decode(data) {
-            Ok(TermRecord::Held { lease, payload }) if version & 1 == 1 => {
-                self.known = Known::Held { version, lease, payload, token: Token(stat.mzxid) };
+        let is_odd = version & 1 == 1;
+        self.known = match TermRecord::decode(data) {
+            Ok(TermRecord::Held { lease, payload }) if is_odd => {
+                Known::Held { version, lease, payload, token: Token(stat.mzxid) }
             }
-            Ok(TermRecord::Vacant) if version & 1 == 0 => self.known = Known::Vacant { version },
-            Ok(record) => {
-                let reason =
-                    format!("a term record of version {version} is {record:?}: somebody wrote it by hand");
-                out.degraded(path(), None, reason);
-                self.known = Known::Nothing;
+            Ok(TermRecord::Vacant) if !is_odd => Known::Vacant { version },
+            Ok(TermRecord::Held { .. } | TermRecord::Vacant) => {
+                let (is, should) = if is_odd { ("vacant", "held") } else { ("held", "vacant") };
+                let reason = format!(
+                    "the term is {is} at version {version}, which says that it is {should}: somebody wrote it by hand"
+                );
+                out.degraded(path.clone(), None, reason);
+                Known::Nothing
             }
             Err(bad) => {
-                out.degraded(path(), None, format!("a term record of version {version} is refused: {bad:?}"));
-                self.known = Known::Nothing;
+                out.degraded(
+                    path.clone(),
+                    None,
+                    format!("the term record at version {version} is refused: {bad}"),
+                );
+                Known::Nothing
             }
-        }
+        };
         self.floor = Some(version);
         true
     }
@@ -267,7 +275,7 @@ impl TermView {
 
     /// There is a record now, and what it says must be read.
     pub(super) fn appeared(&mut self) {
-        self.known = Known::Nothing;
+        self.known = Known::Appeared;
         self.read = Read::Wanted;
     }
 
