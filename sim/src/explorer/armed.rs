@@ -64,37 +64,39 @@ impl Armed {
         }
     }
 
-    /// A watch fired: uses up what is one-shot.
+    /// A watch fired: uses up what is one-shot. What a recursive watch covers comes through its stream and in no other
+    /// way, or its order would be lost.
     pub(super) fn fired(&mut self, change: Change, path: &Path) -> Stream {
-        let is_data = self.data.contains(path) || self.exist.contains(path);
-        let was_one_shot = match change {
-            Change::Created | Change::DataChanged => is_data,
-            Change::Deleted => is_data || self.child.contains(path),
-            Change::ChildrenChanged => true,
-        };
         match change {
-            Change::Created | Change::DataChanged | Change::Deleted => {
+            Change::Created | Change::DataChanged => {
                 self.data.remove(path);
                 self.exist.remove(path);
             }
-            Change::ChildrenChanged => {}
-        }
-        match change {
-            Change::ChildrenChanged | Change::Deleted => {
+            Change::Deleted => {
+                self.data.remove(path);
+                self.exist.remove(path);
                 self.child.remove(path);
             }
-            Change::Created | Change::DataChanged => {}
+            Change::ChildrenChanged => {
+                self.child.remove(path);
+                // Never from a recursive watch.
+                return Stream::OneShot;
+            }
         }
-        if was_one_shot { Stream::OneShot } else { Stream::Recursive }
+        let is_covered = self.recursive.iter().any(|tree| tree == path || path.below(tree).is_some());
+        if is_covered { Stream::Recursive } else { Stream::OneShot }
     }
 
     /// A reconnect within the session, as zookeeper-client 0.11 does it: one-shot watches are armed again by one
-    /// request, if the plan wants it so; recursive ones are forgotten.
+    /// request, if the plan wants it so; recursive ones are not, although the client keeps their streams.
     pub(super) fn reconnected(&mut self, one_shots: OneShots, relative_zxid: Zxid) -> Option<Request> {
-        self.recursive.clear();
         match one_shots {
             OneShots::Rearmed => {}
-            OneShots::Lost => *self = Self::default(),
+            OneShots::Lost => {
+                self.data.clear();
+                self.exist.clear();
+                self.child.clear();
+            }
         }
         if self.data.is_empty() && self.exist.is_empty() && self.child.is_empty() {
             return None;
@@ -141,9 +143,19 @@ mod tests {
             panic!("nothing is armed");
         };
         assert_eq!((data, exist, child), (vec!["/a".to_owned()], vec!["/c".to_owned()], vec![]));
-        assert_eq!(armed.fired(Change::DataChanged, &path("/a")), Stream::OneShot);
-        assert_eq!(armed.fired(Change::DataChanged, &path("/a")), Stream::Recursive);
-        assert_eq!(armed.fired(Change::Created, &path("/c")), Stream::OneShot);
+        armed.fired(Change::DataChanged, &path("/a"));
+        armed.fired(Change::Created, &path("/c"));
         assert_eq!(armed.reconnected(OneShots::Rearmed, Zxid(3)), None);
+    }
+
+    #[test]
+    fn what_a_recursive_watch_covers_comes_through_its_stream() {
+        let mut armed = Armed::default();
+        armed.answered(&Op::AddWatch { path: path("/d") }, &Ok(Reply::WatchAdded));
+        let data = Ok(Reply::Data { data: vec![], stat: Stat::default() });
+        armed.answered(&Op::GetData { path: path("/d/x"), watch: true }, &data);
+        assert_eq!(armed.fired(Change::Deleted, &path("/d/x")), Stream::Recursive);
+        assert_eq!(armed.fired(Change::Deleted, &path("/e")), Stream::OneShot);
+        assert_eq!(armed.fired(Change::ChildrenChanged, &path("/d")), Stream::OneShot);
     }
 }

@@ -296,6 +296,7 @@ impl Client {
                     env.sometimes.reach(Reached::GapNoticedLate);
                 }
                 *session = Session { established: response, gap: Gap::None };
+                self.lanes.drop_stream();
                 self.tell(env, SessionEvent::Reconnected);
                 if let Some(request) = self.armed.reconnected(self.plan.one_shots, self.last_zxid) {
                     self.put(env, connection, SET_WATCHES_XID, request);

@@ -1,5 +1,6 @@
 //! The ways from the client to the core: each is first in, first out, and one may overtake another as far as the port's
-//! contract goes. An event never overtakes a reply that came before it; nothing holds a change of state up.
+//! contract goes. An event never overtakes a reply that came before it, nor another one that came through the same
+//! recursive watch; nothing holds a change of state up.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -89,6 +90,11 @@ impl Lanes {
             return None;
         }
         lane.pop_front().map(|(_, input)| input)
+    }
+
+    /// The connection whose streams these events came through is gone, and what was missed since will be read.
+    pub(super) fn drop_stream(&mut self) {
+        self.waiting[Lane::Stream as usize].clear();
     }
 
     /// Nobody listens any more.
