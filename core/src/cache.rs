@@ -54,7 +54,6 @@ pub(crate) struct Cache {
     /// What was told last.
     freshness: Freshness,
     backoff: Backoff,
-    used_at: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,17 +84,15 @@ impl Cache {
             staged: Vec::new(),
             freshness: Freshness::Loading,
             backoff: Backoff::default(),
-            used_at: out.now,
         };
-        cache.touch(out);
+        cache.touch(out.now, out);
         cache.list(out);
         cache
     }
 
     /// Somebody used it: it is kept for another while.
-    pub(crate) fn touch(&mut self, out: &mut Outbox) {
-        self.used_at = out.now;
-        let idle_at = self.used_at.after(out.config.cache_idle);
+    pub(crate) fn touch(&mut self, now: Instant, out: &mut Outbox) {
+        let idle_at = now.after(out.config.cache_idle);
         out.set_timer(Key::Idle(self.directory.clone()), Some(idle_at));
     }
 
@@ -273,16 +270,14 @@ impl Cache {
     fn apply_list(&mut self, names: Vec<String>, out: &mut Outbox) {
         self.backoff.succeed();
         self.state = State::Armed;
-        let listed: BTreeSet<String> = names
-            .into_iter()
-            .filter(|name| {
-                let is_instance = instance_of(name).is_some();
-                if !is_instance {
-                    out.degraded(self.path.clone(), None, "a child that is no instance is ignored");
-                }
-                is_instance
-            })
-            .collect();
+        let (listed, foreign): (BTreeSet<String>, BTreeSet<String>) =
+            names.into_iter().partition(|name| instance_of(name).is_some());
+        if let Some(first) = foreign.first() {
+            // Told once, however many there are.
+            let reason =
+                format!("{} children that are no instances are ignored, such as {first:?}", foreign.len());
+            out.degraded(self.path.clone(), None, reason);
+        }
         self.leaving = self.entries.keys().filter(|name| !listed.contains(*name)).cloned().collect();
         for name in listed {
             match instance_of(&name) {

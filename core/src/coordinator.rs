@@ -257,7 +257,9 @@ impl Coordinator {
             let cache = Cache::new(directory.clone(), &mut self.out);
             self.caches.insert(directory.clone(), cache);
         }
-        self.touch_now(&directory);
+        if let Some(cache) = self.caches.get_mut(&directory) {
+            cache.touch(self.out.now, &mut self.out);
+        }
         self.finish();
         Ok(())
     }
@@ -268,8 +270,9 @@ impl Coordinator {
     /// [`handle_timeout`](Self::handle_timeout) when the timer is [`Timer::Idle`].
     pub fn touch(&mut self, now: Instant, directory: &Directory) {
         // Not through `begin`: the deadline that is due must not be applied before this.
-        self.out.now = self.out.now.max(now);
-        self.touch_now(directory);
+        if let Some(cache) = self.caches.get_mut(directory) {
+            cache.touch(now.max(self.out.now), &mut self.out);
+        }
     }
 
     /// Drops the cache of a directory, and its watch.
@@ -336,8 +339,7 @@ impl Coordinator {
 
     /// Like [`touch`](Self::touch), for a global that is looked up.
     pub fn touch_global(&mut self, now: Instant, global: &Name) {
-        self.out.now = self.out.now.max(now);
-        self.election.touch(global, &mut self.out);
+        self.election.touch(global, now.max(self.out.now), &mut self.out);
     }
 
     /// Gives up what [`look_up`](Self::look_up) began; [`Holder::Unknown`] is the last word.
@@ -446,10 +448,17 @@ impl Coordinator {
     }
 
     fn end(&mut self) {
+        // Terms that are not over yet end first: the record that proves this node alive goes only after them.
+        self.election.end(&mut self.out);
         self.lease.retire(&mut self.out);
         self.out.silence();
         self.phase = Phase::Closed;
         self.out.event(Event::Closed);
+        // Nothing is left that a later call could speak for.
+        self.election = Election::default();
+        self.caches.clear();
+        self.registrations.clear();
+        self.registered_paths.clear();
     }
 
     fn handle_deadline(&mut self, key: Key) {
@@ -750,12 +759,6 @@ impl Coordinator {
 
     fn standing(&self) -> Standing {
         Standing { lease: self.lease.name().cloned(), valid_until: self.lease.valid_until() }
-    }
-
-    fn touch_now(&mut self, directory: &Directory) {
-        if let Some(cache) = self.caches.get_mut(directory) {
-            cache.touch(&mut self.out);
-        }
     }
 
     fn drop_cache(&mut self, directory: &Directory) {

@@ -162,12 +162,23 @@ impl Global {
         self.interest = Interest::LookedUp;
     }
 
+    pub(crate) fn is_looked_up(&self) -> bool {
+        self.interest == Interest::LookedUp
+    }
+
     /// Nobody looks it up any more; what is told of its holder from here on is for a candidate.
     pub(crate) fn forget(&mut self, out: &mut Outbox) {
         if self.interest == Interest::LookedUp {
             self.interest = Interest::None;
             self.told = Holder::Unknown;
             out.event(Event::Holder { global: self.name.clone(), holder: Holder::Unknown });
+        }
+    }
+
+    /// The node closes: a term that it holds is over now.
+    pub(crate) fn end(&mut self, out: &mut Outbox) {
+        if let Role::Holding(term) = &mut self.role {
+            term.depose(StopReason::Resigned, &self.name, out);
         }
     }
 

@@ -21,6 +21,7 @@ use crate::op::Outcome;
 use crate::outbox::{LeaseName, Outbox};
 use crate::output::{Holder, Terms};
 use crate::path::{Name, Path};
+use crate::time::Instant;
 use crate::timers::Key;
 use global::Global;
 use records::Records;
@@ -95,16 +96,25 @@ impl Election {
         }
     }
 
+    /// Closing took too long: what is still held is over, released or not.
+    pub(crate) fn end(&mut self, out: &mut Outbox) {
+        for name in &self.holding {
+            if let Some(global) = self.globals.get_mut(name) {
+                global.end(out);
+            }
+        }
+    }
+
     pub(crate) fn look_up(&mut self, name: &Name, standing: &Standing, out: &mut Outbox) {
         self.global(name, out).look_up();
-        self.touch(name, out);
+        self.touch(name, out.now, out);
         self.advance(name, standing, out);
     }
 
     /// Somebody used the answer: it is kept for another while.
-    pub(crate) fn touch(&mut self, name: &Name, out: &mut Outbox) {
-        if self.globals.contains_key(name) {
-            out.set_timer(Key::IdleGlobal(name.clone()), Some(out.now.after(out.config.cache_idle)));
+    pub(crate) fn touch(&mut self, name: &Name, now: Instant, out: &mut Outbox) {
+        if self.globals.get(name).is_some_and(Global::is_looked_up) {
+            out.set_timer(Key::IdleGlobal(name.clone()), Some(now.after(out.config.cache_idle)));
         }
     }
 
