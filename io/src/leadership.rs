@@ -83,7 +83,7 @@ pub enum GuardError {
     /// The term is over. Nothing was written.
     #[error("not written: the term is over")]
     NotLeading,
-    /// ZooKeeper says that the term is over. Nothing was written.
+    /// ZooKeeper says that the term is over, and now the leadership does, too. Nothing was written.
     #[error("not written: somebody else has held the term record since")]
     Fenced,
     /// There is no connection. Nothing was written.
@@ -214,6 +214,8 @@ impl Leadership {
             // Only a transaction was asked for.
             Ok(Ok(_)) | Ok(Err(OpError::Unknown)) => Err(GuardError::Unknown),
             Ok(Err(OpError::RefusedAt { index: 0, code: ErrorCode::BadVersion | ErrorCode::NoNode })) => {
+                // ZooKeeper knows better than the clock: nobody should go on who was told so.
+                term.end();
                 Err(GuardError::Fenced)
             }
             Ok(Err(OpError::RefusedAt { index, code })) => match (index as usize).checked_sub(1) {
