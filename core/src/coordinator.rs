@@ -640,10 +640,10 @@ impl Coordinator {
         let standing = self.standing();
         match layout.place(&path) {
             Place::Instance { directory, child } => {
-                if let Some(id) = registered(&self.registered_paths, &self.registrations, &directory, child) {
-                    if let Some(registration) = self.registrations.get_mut(&id) {
-                        registration.handle_event(change, &mut self.out);
-                    }
+                if let Some(id) = registered(&self.registered_paths, &self.registrations, &directory, child)
+                    && let Some(registration) = self.registrations.get_mut(&id)
+                {
+                    registration.handle_event(change, &mut self.out);
                 }
                 if let Some(cache) = self.caches.get_mut(&directory) {
                     cache.handle_event(child, change, &mut self.out);

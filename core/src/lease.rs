@@ -123,10 +123,10 @@ impl Lease {
 
     /// A claim goes out, which is a beat too.
     pub(crate) fn beaten(&mut self, name: &LeaseName, at: Instant) {
-        if let State::Usable { name: current, beaten_at, .. } = &mut self.state {
-            if current == name {
-                *beaten_at = Some(beaten_at.map_or(at, |beaten_at| beaten_at.max(at)));
-            }
+        if let State::Usable { name: current, beaten_at, .. } = &mut self.state
+            && current == name
+        {
+            *beaten_at = Some(beaten_at.map_or(at, |beaten_at| beaten_at.max(at)));
         }
     }
 
@@ -184,10 +184,10 @@ impl Lease {
         outcome: &Outcome,
         out: &mut Outbox,
     ) {
-        if let State::Usable { name: current, beats, .. } = &mut self.state {
-            if current == name {
-                beats.retain(|beat| *beat != request);
-            }
+        if let State::Usable { name: current, beats, .. } = &mut self.state
+            && current == name
+        {
+            beats.retain(|beat| *beat != request);
         }
         match outcome {
             Err(OpError::Refused(ErrorCode::NoNode)) => self.gone(name, out),
@@ -223,11 +223,11 @@ impl Lease {
 
     /// Rule 12: every term is released, so the name is dropped first and its record deleted afterwards.
     pub(crate) fn retire(&mut self, out: &mut Outbox) {
-        if let State::Usable { name, .. } = &self.state {
-            if out.is_up() {
-                let op = Op::Delete { path: out.layout.lease(name), version: Version::Any };
-                out.request(Owner::LeaseDelete(Arc::clone(name)), op);
-            }
+        if let State::Usable { name, .. } = &self.state
+            && out.is_up()
+        {
+            let op = Op::Delete { path: out.layout.lease(name), version: Version::Any };
+            out.request(Owner::LeaseDelete(Arc::clone(name)), op);
         }
         self.state = State::Retired;
         out.set_timer(Key::Beat, None);

@@ -249,10 +249,10 @@ impl Global {
             // A read is under way: what it shows decides.
             return;
         }
-        if self.observed != holder {
-            if let Some(old) = self.observed.take() {
-                records.forget(&old, &self.name, out);
-            }
+        if self.observed != holder
+            && let Some(old) = self.observed.take()
+        {
+            records.forget(&old, &self.name, out);
         }
         if let Some(lease) = &holder {
             records.observe(lease, &self.name, out);

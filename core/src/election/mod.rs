@@ -318,10 +318,10 @@ impl Election {
         set(&mut self.wanted, name, global.is_wanted());
         set(&mut self.holding, name, global.is_holding());
         set(&mut self.leading, name, global.is_leading());
-        if global.is_idle() {
-            if let Some(global) = self.globals.remove(name) {
-                global.leave(&mut self.records, out);
-            }
+        if global.is_idle()
+            && let Some(global) = self.globals.remove(name)
+        {
+            global.leave(&mut self.records, out);
         }
     }
 }

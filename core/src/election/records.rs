@@ -137,10 +137,12 @@ impl Records {
 
     /// The watch above failed, or a retry is due.
     pub(crate) fn handle_retry(&mut self, lease: &LeaseName, out: &mut Outbox) {
-        if let Some(record) = self.by_name.get_mut(lease) {
-            if out.is_up() && record.read.is_none() && !record.backoff.is_calm() {
-                record.read(lease, out);
-            }
+        if let Some(record) = self.by_name.get_mut(lease)
+            && out.is_up()
+            && record.read.is_none()
+            && !record.backoff.is_calm()
+        {
+            record.read(lease, out);
         }
     }
 
