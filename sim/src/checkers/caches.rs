@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use queenright_core::output::{Instance, InstanceChange};
-use queenright_core::{Directory, Freshness, Instant, Name};
+use queenright_core::{Directory, Freshness, Instant, Name, Zxid};
 
 use super::{Life, Violation};
 use crate::zookeeper::Tree;
@@ -28,6 +28,9 @@ pub struct Caches {
 #[derive(Debug)]
 struct Followed {
     path: String,
+    /// The transaction that last added or removed a child, when the emptiness was noted; nothing when there was no
+    /// directory.
+    seen: Option<Zxid>,
     emptiness: Emptiness,
 }
 
@@ -80,7 +83,12 @@ fn instance_name(child: &str) -> Option<Name> {
 impl Caches {
     /// The tree has changed, perhaps: notes which of the directories that somebody follows are empty.
     pub fn tree_changed(&mut self, now: Instant, tree: &Tree) {
-        for Followed { path, emptiness } in self.directories.values_mut() {
+        for Followed { path, seen, emptiness } in self.directories.values_mut() {
+            let changed = tree.get(path).map(|znode| znode.stat().pzxid);
+            if *seen == changed {
+                continue;
+            }
+            *seen = changed;
             let is_empty = !tree.children(path).any(|child| instance_name(child).is_some());
             *emptiness = match (*emptiness, is_empty) {
                 (_, true) => Emptiness::Empty,
@@ -92,9 +100,9 @@ impl Caches {
 
     /// The application subscribed.
     pub fn subscribed(&mut self, now: Instant, life: Life, directory: &Directory, tree: &Tree, root: &str) {
-        let followed =
-            || Followed { path: directory_path(root, directory), emptiness: Emptiness::NeverEmpty };
-        self.directories.entry(directory.clone()).or_insert_with(followed);
+        let path = directory_path(root, directory);
+        let followed = Followed { path, seen: Some(Zxid(-1)), emptiness: Emptiness::NeverEmpty };
+        self.directories.entry(directory.clone()).or_insert(followed);
         self.tree_changed(now, tree);
         self.caches.entry((life, directory.clone())).or_insert_with(|| Cache {
             contents: Contents::new(),
@@ -200,5 +208,94 @@ impl Caches {
     #[must_use]
     pub fn contents(&self, life: Life, directory: &Directory) -> Option<&Contents> {
         self.caches.get(&(life, directory.clone())).map(|cache| &cache.contents)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkers::testing::Server;
+
+    const A: Life = Life { node: 0, number: 0 };
+    const ROOT: &str = "/q";
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    fn directory() -> Directory {
+        Directory::Service(Name::new("s").unwrap())
+    }
+
+    fn added(name: &str, payload: &[u8]) -> InstanceChange {
+        InstanceChange::Added(Instance { name: Name::new(name).unwrap(), payload: payload.into() })
+    }
+
+    fn removed(name: &str) -> InstanceChange {
+        InstanceChange::Removed(Name::new(name).unwrap())
+    }
+
+    /// A subscription at 1 ms to a directory with one instance.
+    fn subscribed() -> (Caches, Server) {
+        let mut server = Server::new();
+        server.create("/q/services/s/i+", b"x", None);
+        let mut caches = Caches::default();
+        caches.subscribed(at(1), A, &directory(), server.tree(), ROOT);
+        (caches, server)
+    }
+
+    #[test]
+    fn a_cache_that_equals_the_tree_passes_and_others_do_not() {
+        for (changes, freshness, is_right) in [
+            (vec![added("i", b"x")], Freshness::Fresh, true),
+            (vec![added("i", b"x")], Freshness::Stale { since: at(1) }, false),
+            (vec![added("i", b"y")], Freshness::Fresh, false),
+            (vec![added("i", b"x"), added("j", b"")], Freshness::Fresh, false),
+        ] {
+            let (mut caches, server) = subscribed();
+            caches.event(at(2), A, &directory(), freshness, &changes).unwrap();
+            let result = caches.check(server.tree(), ROOT, A, [&directory()]);
+            assert_eq!(result.is_ok(), is_right, "{changes:?} {freshness:?}");
+        }
+    }
+
+    #[test]
+    fn changes_must_add_up() {
+        for changes in [vec![removed("i")], vec![added("i", b""), added("i", b"")]] {
+            let (mut caches, _) = subscribed();
+            assert!(caches.event(at(2), A, &directory(), Freshness::Fresh, &changes).is_err(), "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn empty_is_believed_only_of_what_was_empty_since_it_was_asked() {
+        let (mut caches, _) = subscribed();
+        assert!(caches.event(at(2), A, &directory(), Freshness::Fresh, &[]).is_err(), "it never was");
+
+        let (mut caches, mut server) = subscribed();
+        server.delete("/q/services/s/i+");
+        caches.tree_changed(at(3), server.tree());
+        caches.event(at(4), A, &directory(), Freshness::Fresh, &[]).unwrap();
+
+        server.create("/q/services/s/j", b"", None);
+        caches.tree_changed(at(5), server.tree());
+        caches.event(at(6), A, &directory(), Freshness::Fresh, &[added("j", b"")]).unwrap();
+        caches.event(at(7), A, &directory(), Freshness::Fresh, &[removed("j")]).unwrap();
+        caches.event(at(8), A, &directory(), Freshness::Fresh, &[added("j", b"")]).unwrap();
+        caches.connected(at(9), A);
+        let result = caches.event(at(9), A, &directory(), Freshness::Fresh, &[removed("j")]);
+        assert!(result.is_err(), "not since the new connection");
+    }
+
+    #[test]
+    fn where_both_names_of_an_instance_are_there_the_payload_counts() {
+        let mut server = Server::new();
+        for child in ["i", "i+", "j", "+"] {
+            server.create(&format!("/q/services/s/{child}"), b"x", None);
+        }
+        let contents = instances(server.tree(), ROOT, &directory());
+        let shown: Vec<(&str, &[u8])> =
+            contents.iter().map(|(name, payload)| (name.as_str(), &**payload)).collect();
+        assert_eq!(shown, [("i", &b"x"[..]), ("j", b"")]);
     }
 }

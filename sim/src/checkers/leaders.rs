@@ -57,3 +57,76 @@ pub fn check_leaders(tree: &Tree, root: &str, standing: &Standing<'_>) -> Result
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::checkers::testing::Server;
+
+    const A: Life = Life { node: 0, number: 0 };
+    const B: Life = Life { node: 1, number: 0 };
+
+    /// A tree in which the term is held (version 1) or vacant (version 2), and its token.
+    fn server(version: u32) -> (Server, Token) {
+        let mut server = Server::new();
+        server.create("/q/globals/g/term", b"", None);
+        (0..version).for_each(|_| server.set("/q/globals/g/term", b""));
+        let token = Token(server.tree().get("/q/globals/g/term").unwrap().stat().mzxid);
+        (server, token)
+    }
+
+    fn check(
+        server: &Server,
+        candidates: &[Life],
+        leaders: &[(Life, Token)],
+        views: &[(Life, Holder)],
+    ) -> bool {
+        let standing = Standing {
+            global: &Name::new("g").unwrap(),
+            candidates: candidates.to_vec(),
+            leaders: leaders.to_vec(),
+            views: views.to_vec(),
+        };
+        check_leaders(server.tree(), "/q", &standing).is_ok()
+    }
+
+    fn held(token: Token, own: bool) -> Holder {
+        Holder::Held { token, payload: Arc::from([]), own, stale_since: None }
+    }
+
+    #[test]
+    fn one_leader_whom_everybody_knows_passes() {
+        let (server, token) = server(1);
+        assert!(check(&server, &[A, B], &[(A, token)], &[(A, held(token, true)), (B, held(token, false))]));
+    }
+
+    #[test]
+    fn nobody_passes_when_nobody_stands_and_nobody_is_told_otherwise() {
+        let (vacant, _) = server(2);
+        assert!(check(&vacant, &[], &[], &[(A, Holder::Vacant)]));
+        let (held_by_the_dead, _) = server(1);
+        assert!(check(&held_by_the_dead, &[], &[], &[]), "nobody looks");
+        assert!(!check(&held_by_the_dead, &[], &[], &[(A, Holder::Vacant)]), "who looks must vacate it");
+    }
+
+    #[test]
+    fn everything_else_is_seen() {
+        let (server, token) = server(1);
+        let other = Token(queenright_core::Zxid(token.0.0 - 1));
+        let stale = Holder::Held {
+            token,
+            payload: Arc::from([]),
+            own: false,
+            stale_since: Some(queenright_core::Instant::ORIGIN),
+        };
+        assert!(!check(&server, &[A], &[], &[]), "nobody leads");
+        assert!(!check(&server, &[A, B], &[(A, token), (B, token)], &[]), "two lead");
+        assert!(!check(&server, &[], &[(A, token)], &[]), "leads and does not stand");
+        assert!(!check(&server, &[A], &[(A, other)], &[]), "an old token");
+        for view in [Holder::Unknown, Holder::Vacant, held(other, false), held(token, true), stale] {
+            assert!(!check(&server, &[A], &[(A, token)], &[(B, view)]));
+        }
+    }
+}

@@ -9,9 +9,12 @@ mod belief;
 mod caches;
 mod completion;
 mod leaders;
+mod names;
 mod owners;
 mod registrations;
 mod requests;
+#[cfg(test)]
+mod testing;
 mod tokens;
 
 use std::fmt;
@@ -21,6 +24,7 @@ pub use belief::ExclusiveBelief;
 pub use caches::{Caches, Contents, instances};
 pub use completion::{Call, Completion};
 pub use leaders::{Standing, check_leaders};
+pub use names::{LeaseNames, LeaseRecords};
 pub use owners::{Claims, check_owners};
 pub use registrations::{Mark, Wanted, check_registered, check_registrations};
 pub use requests::BoundedRequests;

@@ -49,3 +49,42 @@ pub fn check_owners(tree: &Tree, root: &str, claims: &BTreeMap<SessionId, Claims
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkers::testing::Server;
+
+    /// Whether a tree passes in which this node's session owns `own` and another one owns `other`.
+    fn check(own: &[&str], other: &[&str]) -> Result<(), Violation> {
+        let mut server = Server::new();
+        let ((session, connection), (_, stranger)) = (server.session(), server.session());
+        for path in own {
+            server.create(path, b"", Some(connection));
+        }
+        for path in other {
+            server.create(path, b"", Some(stranger));
+        }
+        server.create("/q/globals/g/queue/README", b"", None);
+        let claims = Claims {
+            life: Life { node: 0, number: 0 },
+            instances: BTreeSet::from(["/q/nodes/a".to_owned()]),
+            queues: BTreeSet::from(["/q/globals/g/queue".to_owned()]),
+        };
+        check_owners(server.tree(), "/q", &BTreeMap::from([(session, claims)]))
+    }
+
+    #[test]
+    fn what_is_known_passes_and_so_does_what_no_session_owns() {
+        check(&["/q/nodes/a", "/q/globals/g/queue/x-0000000001"], &[]).unwrap();
+        check(&[], &["/elsewhere/x"]).unwrap();
+    }
+
+    #[test]
+    fn what_nobody_stands_for_is_seen() {
+        assert!(check(&["/q/nodes/b"], &[]).is_err());
+        assert!(check(&["/q/globals/h/queue/x-0000000001"], &[]).is_err());
+        assert!(check(&["/q/globals/g/queue/x-0000000001", "/q/globals/g/queue/x-0000000002"], &[]).is_err());
+        assert!(check(&[], &["/q/nodes/a"]).is_err());
+    }
+}

@@ -100,3 +100,60 @@ fn znodes<'a>(tree: &'a Tree, root: &str, wanted: &Wanted) -> impl Iterator<Item
     let marked = format!("{plain}+");
     [plain, marked].into_iter().filter_map(|path| tree.get(&path).map(|znode| (path, znode)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkers::testing::Server;
+
+    const A: Life = Life { node: 0, number: 0 };
+
+    fn wanted(payload: &[u8], mark: Mark) -> Wanted {
+        let directory = Directory::Service(Name::new("s").unwrap());
+        Wanted { directory, instance: Name::new("i").unwrap(), payload: payload.into(), mark }
+    }
+
+    /// What is there: path, data, and whether this node's session owns it.
+    fn check(znodes: &[(&str, &[u8], bool)], wanted: &Wanted) -> Result<(), Violation> {
+        let mut server = Server::new();
+        let ((session, own), (_, other)) = (server.session(), server.session());
+        for (path, data, is_own) in znodes {
+            server.create(path, data, Some(if *is_own { own } else { other }));
+        }
+        check_registrations(server.tree(), "/q", A, session, [wanted])
+    }
+
+    #[test]
+    fn exactly_what_is_wanted_passes() {
+        check(&[("/q/services/s/i+", b"x", true)], &wanted(b"x", Mark::Payload)).unwrap();
+        check(&[("/q/services/s/i", b"", true)], &wanted(b"", Mark::Plain)).unwrap();
+        check(&[("/q/services/s/i+", b"", true)], &wanted(b"", Mark::Payload)).unwrap();
+    }
+
+    #[test]
+    fn everything_else_is_seen() {
+        let payload = wanted(b"x", Mark::Payload);
+        let cases: [&[(&str, &[u8], bool)]; 6] = [
+            &[],
+            &[("/q/services/s/j+", b"x", true)],
+            &[("/q/services/s/i+", b"x", false)],
+            &[("/q/services/s/i+", b"y", true)],
+            &[("/q/services/s/i", b"x", true)],
+            &[("/q/services/s/i+", b"x", true), ("/q/services/s/i", b"", true)],
+        ];
+        for znodes in cases {
+            assert!(check(znodes, &payload).is_err(), "{znodes:?}");
+        }
+    }
+
+    #[test]
+    fn a_registration_under_a_dead_session_is_seen() {
+        let mut server = Server::new();
+        let ((own, _), (other, connection)) = (server.session(), server.session());
+        server.create("/q/services/s/i+", b"x", Some(connection));
+        let czxid = server.tree().get("/q/services/s/i+").unwrap().stat().czxid;
+        let payload = wanted(b"x", Mark::Payload);
+        assert!(check_registered(server.tree(), "/q", A, &payload, czxid, own).is_err());
+        check_registered(server.tree(), "/q", A, &payload, czxid, other).unwrap();
+    }
+}

@@ -149,6 +149,9 @@ impl World<'_> {
                         process.acknowledged.extend(written_by(reply));
                     }
                 }
+                if let Ok(Reply::Created { path, .. }) = outcome {
+                    self.checks.names.created(path);
+                }
                 if *outcome == Err(OpError::Unknown) {
                     process.open.remove(request);
                 }
@@ -170,6 +173,7 @@ impl World<'_> {
             Output::Request(request) => {
                 self.checks.completion.requested(life, request.id)?;
                 self.checks.requests.requested(self.now, life)?;
+                self.checks.names.requested(life, &request.op)?;
                 if let Some(shape) = Shape::of(&request.op) {
                     process.open.insert(request.id, shape);
                 }
@@ -206,9 +210,9 @@ impl World<'_> {
             Event::Stop { reason, .. } => match reason {
                 StopReason::Resigned => Reached::StopByResignation,
                 StopReason::LeaseRanOut => Reached::StopByLeaseEnd,
-                StopReason::LeaseLost => Reached::StopByLeaseLoss,
-                // Only an outside hand on a term record leads there.
-                StopReason::Deposed => return Ok(()),
+                // Only an outside hand on a lease or a term leads there: whoever deletes a record by the rules waits
+                // until nobody believes in it.
+                StopReason::LeaseLost | StopReason::Deposed => return Ok(()),
             },
             Event::Registration { id, status } => match status {
                 RegistrationStatus::Registered { czxid } => {

@@ -36,8 +36,6 @@ reached! {
     Released,
     /// A term ended because its lease was not extended in time.
     StopByLeaseEnd,
-    /// A term ended because the lease record was gone.
-    StopByLeaseLoss,
     /// A term ended because the caller resigned.
     StopByResignation,
     /// The application of a term came to its end by itself.

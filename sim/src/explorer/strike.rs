@@ -48,7 +48,7 @@ impl World<'_> {
                 let process = self.nodes[usize::from(node)].process();
                 if let Some(session) = process.and_then(|process| process.client.session()) {
                     self.server.expire(self.now, session);
-                    self.drain_server();
+                    self.drain_server()?;
                 }
             }
             Fault::Pause { node, length, point } => self.pause(node, length, point),
@@ -61,13 +61,13 @@ impl World<'_> {
                     self.queue.at(self.now.after(after).min(self.heal_at), Due::Restart { node });
                 }
             }
-            Fault::Hand(hand) => self.meddle(hand),
+            Fault::Hand(hand) => self.meddle(hand)?,
         }
         Ok(())
     }
 
     /// From now on nothing breaks; what an outside hand left in the way of a registration is taken away.
-    pub(super) fn heal(&mut self) {
+    pub(super) fn heal(&mut self) -> Result<(), Violation> {
         self.trace.note(self.now, &2_u8, |line| line.write_str("HEALED"));
         let tree = self.server.tree();
         let squatters = std::mem::take(&mut self.squatters);
@@ -75,7 +75,7 @@ impl World<'_> {
             .into_iter()
             .filter(|path| tree.get(path).is_some_and(|znode| znode.owner() == Owner::Nobody));
         let deletes: Vec<Record> = left.map(delete).collect();
-        self.hand_in(deletes);
+        self.hand_in(deletes)
     }
 
     fn with_current_client(&mut self, node: u8, act: impl FnOnce(&mut Client, &mut super::client::Env<'_>)) {
@@ -102,7 +102,7 @@ impl World<'_> {
         self.queue.at(until, Due::Resume { node, life });
     }
 
-    fn meddle(&mut self, hand: Hand) {
+    fn meddle(&mut self, hand: Hand) -> Result<(), Violation> {
         let root = &self.names.root;
         let requests = match hand {
             Hand::DeleteInstance { pick } => self.instance_path(pick).map(delete).into_iter().collect(),
@@ -132,7 +132,7 @@ impl World<'_> {
                     (ForeignPlace::Queue, _, Some(global)) => format!("{root}/globals/{global}/queue"),
                     (ForeignPlace::Leases, ..) => format!("{root}/leases"),
                     (ForeignPlace::Globals, ..) => format!("{root}/globals"),
-                    (ForeignPlace::Service | ForeignPlace::Queue, ..) => return,
+                    (ForeignPlace::Service | ForeignPlace::Queue, ..) => return Ok(()),
                 };
                 let (name, data) = match kind {
                     0 => ("stray".to_owned(), vec![]),
@@ -143,9 +143,7 @@ impl World<'_> {
                 vec![create(format!("{parent}/{name}"), data)]
             }
         };
-        if !requests.is_empty() {
-            self.hand_in(requests);
-        }
+        if requests.is_empty() { Ok(()) } else { self.hand_in(requests) }
     }
 
     /// One of the instances that some session owns.

@@ -19,7 +19,8 @@ use super::sometimes::{Reached, Sometimes};
 use super::trace::{Trace, Tracing};
 use super::workload::Step;
 use crate::checkers::{
-    Alternation, BoundedRequests, Caches, Completion, ExclusiveBelief, Life, RisingTokens, Violation,
+    Alternation, BoundedRequests, Caches, Completion, ExclusiveBelief, LeaseNames, LeaseRecords, Life,
+    RisingTokens, Violation,
 };
 use crate::zookeeper::{ConnectionId, ServerConfig, ZooKeeper};
 
@@ -61,6 +62,8 @@ pub(super) struct Checks {
     pub(super) completion: Completion,
     pub(super) caches: Caches,
     pub(super) requests: BoundedRequests,
+    pub(super) names: LeaseNames,
+    pub(super) records: LeaseRecords,
 }
 
 /// What an event led to.
@@ -107,6 +110,8 @@ impl<'a> World<'a> {
                 completion: Completion::default(),
                 caches: Caches::default(),
                 requests: BoundedRequests::new(plan.lease, REQUESTS_PER_LEASE_MAX),
+                names: LeaseNames::default(),
+                records: LeaseRecords::default(),
             },
             sometimes: Sometimes::default(),
             trace: Trace::new(tracing),
@@ -165,13 +170,13 @@ impl<'a> World<'a> {
             return Ok(Progress::Goes);
         }
         match due {
-            Due::ToServer(connection) => self.server_receives(connection),
+            Due::ToServer(connection) => self.server_receives(connection)?,
             Due::ToClient(connection) => self.client_receives(connection),
             Due::Deliver { node, life, lane } => self.deliver(node, life, lane)?,
             Due::ClientWake { node, life } => self.with_client(node, life, Client::wake),
             Due::CoreWake { node, life } => self.core_wakes(node, life)?,
             Due::Stopped { node, life, global, token } => self.stopped(node, life, global, token)?,
-            Due::ServerWake => self.server_wakes(),
+            Due::ServerWake => self.server_wakes()?,
             Due::Fault(number) => self.strike(number)?,
             Due::Action(number) => {
                 let action = self.plan.actions[number as usize];
@@ -179,7 +184,7 @@ impl<'a> World<'a> {
             }
             Due::Resume { node, life } => self.resume(node, life)?,
             Due::Restart { node } => self.start(node)?,
-            Due::Heal => self.heal(),
+            Due::Heal => self.heal()?,
             Due::End => {
                 self.audit()?;
                 return Ok(Progress::Ended);
@@ -208,9 +213,9 @@ impl<'a> World<'a> {
         self.nodes[usize::from(node)].paused_until()
     }
 
-    fn server_receives(&mut self, connection: ConnectionId) {
+    fn server_receives(&mut self, connection: ConnectionId) -> Result<(), Violation> {
         let Some((message, sender)) = self.network.arrive_up(self.now, &mut self.queue, connection) else {
-            return;
+            return Ok(());
         };
         match message {
             ToServer::Connect(request) => self.server.connect(self.now, connection, request),
@@ -222,28 +227,29 @@ impl<'a> World<'a> {
             }
             ToServer::End => self.server.disconnect(self.now, connection),
         }
-        self.drain_server();
+        self.drain_server()
     }
 
-    fn server_wakes(&mut self) {
+    fn server_wakes(&mut self) -> Result<(), Violation> {
         if !self.server_alarm.ring(self.now) {
-            return;
+            return Ok(());
         }
         let before = self.server.sessions().count();
         self.server.handle_timeout(self.now);
         if self.server.sessions().count() < before {
             self.sometimes.reach(Reached::SessionExpiredByServer);
         }
-        self.drain_server();
+        self.drain_server()
     }
 
     /// Sends what the server says, and looks at what it did.
-    pub(super) fn drain_server(&mut self) {
+    pub(super) fn drain_server(&mut self) -> Result<(), Violation> {
         while let Some((connection, message)) = self.server.poll_output() {
             self.network.answer(self.now, &mut self.queue, connection, message);
         }
-        self.checks.caches.tree_changed(self.now, self.server.tree());
         self.set_server_alarm();
+        self.checks.caches.tree_changed(self.now, self.server.tree());
+        self.checks.records.tree_changed(self.server.tree(), &self.names.root)
     }
 
     fn set_server_alarm(&mut self) {
@@ -325,7 +331,7 @@ impl<'a> World<'a> {
     }
 
     /// A request of an outside hand, over a session of its own.
-    pub(super) fn hand_in(&mut self, requests: impl IntoIterator<Item = Record>) {
+    pub(super) fn hand_in(&mut self, requests: impl IntoIterator<Item = Record>) -> Result<(), Violation> {
         self.hands += 1;
         let connection = ConnectionId(u64::MAX - self.hands);
         self.server.connect(self.now, connection, ConnectRequest::new_session(60_000));
@@ -334,7 +340,7 @@ impl<'a> World<'a> {
             self.server.request(self.now, connection, xid, request);
         }
         self.server.request(self.now, connection, 0, Record::CloseSession);
-        self.drain_server();
+        self.drain_server()
     }
 }
 
