@@ -70,6 +70,11 @@ impl<'a> World<'a> {
         let mut bytes = Bytes(data);
         let node = Name::new("node").expect("a name");
         let mut config = Config::new(node, Incarnation(7)).with_lease(Duration::from_secs(1));
+        // Sometimes a lease is longer than closing may take.
+        if bytes.up_to(4) == 0 {
+            let lease = config.close_timeout * 4;
+            config = config.with_lease(lease);
+        }
         // A small budget, so that shared watches are reached, too.
         config.watch_bytes_max = bytes.up_to(4) * 60;
         let now = Instant::from_millis(1_000);
@@ -103,7 +108,6 @@ impl<'a> World<'a> {
 
     fn step(&mut self) {
         let now = self.now;
-        // Once it is closed nobody looks anything up.
         match self.bytes.up_to(20) {
             0 => self.now = now.after(Duration::from_millis(self.bytes.next().into())),
             1 => self.now = now.after(Duration::from_millis(u64::from(self.bytes.next()) * 50)),
@@ -141,7 +145,7 @@ impl<'a> World<'a> {
                 self.core.handle_input(now, Input::Watch { session_epoch, event });
             }
             14 => self.register(),
-            15 if !self.is_closed => {
+            15 => {
                 let directory = self.directory();
                 match self.bytes.up_to(3) {
                     0 => self.core.unsubscribe(now, &directory),
@@ -155,7 +159,7 @@ impl<'a> World<'a> {
                 let payload = self.bytes.take(3);
                 let _ = self.core.campaign(now, global, payload, terms);
             }
-            17 if !self.is_closed => {
+            17 => {
                 let global = self.global();
                 match self.bytes.up_to(4) {
                     0 => drop(self.core.resign(now, &global)),
