@@ -1,0 +1,211 @@
+//! The example `boss`, as people use it: real programs, and a real ZooKeeper where one is needed.
+
+#![allow(clippy::unwrap_used)] // Not known to be tests: what is not a test function.
+
+mod support;
+
+use std::fs;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use support::zookeeper::ZooKeeper;
+use support::{PATIENCE, Running, complaint, example, run};
+
+/// Nothing listens there: the port is reserved.
+const NO_SERVER: &str = "127.0.0.1:1";
+
+fn boss(zookeeper: &str, arguments: &[&str]) -> Command {
+    let mut command = example("boss");
+    command.args(["--zookeeper", zookeeper]).args(arguments);
+    command
+}
+
+#[test]
+fn wrong_usage_is_explained() {
+    for (arguments, explanation) in [
+        (&["--lease", "3"][..], "time unit needed"),
+        (&["--nonsense"], "--nonsense"),
+        (&["demo", "--jobs", "0"], "1..=1000"),
+        (&["--lease", "0s"], "lease"),
+        (&["--namespace", "queenright"], "namespace"),
+        (&["--session-timeout", "1ms"], "session timeout"),
+        (&["--listen", "0.0.0.0:0"], "cookie"),
+        (&["--advertise", "nonsense"], "nonsense"),
+        (&["--cookie", ""], "cookie"),
+    ] {
+        let output = run(&mut boss(NO_SERVER, arguments));
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        let complaint = complaint(&output);
+        assert!(complaint.contains(explanation), "{arguments:?}: {complaint}");
+        assert!(!complaint.contains("panicked"), "{complaint}");
+    }
+}
+
+#[test]
+fn without_a_server_nothing_begins() {
+    for arguments in [&["demo"][..], &[], &["sweep", "the", "floor"]] {
+        let output = run(boss(NO_SERVER, &["--timeout", "1s"]).args(arguments));
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        let complaint = complaint(&output);
+        assert!(
+            complaint.contains(NO_SERVER) && complaint.contains("ZooKeeper"),
+            "{arguments:?}: {complaint}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_host_is_named() {
+    let output = run(&mut boss("zookeeper.invalid:2181", &["--timeout", "1s", "demo"]));
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(complaint(&output).contains("zookeeper.invalid"), "{output:?}");
+}
+
+#[test]
+#[ignore = "needs ZooKeeper: make live"]
+fn the_demo_plays_well_and_leaves_nothing_behind() {
+    let zookeeper = ZooKeeper::start();
+    let znode_count = || {
+        let answers = zookeeper.word(1, "mntr").unwrap();
+        answers
+            .lines()
+            .find_map(|line| line.strip_prefix("zk_znode_count").map(|count| count.trim().to_owned()))
+    };
+    let before = znode_count().unwrap();
+    let output = run(&mut boss(&zookeeper.connect_string(), &["--lease", "1s", "demo", "--jobs", "6"]));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}\n{text}", complaint(&output));
+    assert!(text.contains("the colony is queenright"), "{text}");
+    assert!(text.contains("kill -9"), "{text}");
+    assert_eq!(text.matches("I'm the boss!").count(), 3, "{text}");
+    assert!(!text.contains('\x1b'), "colours, without a terminal: {text:?}");
+    assert_eq!(znode_count().unwrap(), before);
+}
+
+#[test]
+#[ignore = "needs ZooKeeper: make live"]
+fn boss_worker_and_requestor_in_three_terminals() {
+    let zookeeper = ZooKeeper::start();
+    let servers = zookeeper.connect_string();
+    let mut first = Running::start(&mut boss(&servers, &["--work", "10ms"]));
+    first.wait_for("I'm the boss!");
+    first.wait_for("Ready");
+    let mut second = Running::start(&mut boss(&servers, &["--work", "10ms"]));
+    second.wait_for("Ready");
+
+    // The end of its input does not end it.
+    first.close_input();
+    let output = run(&mut boss(&servers, &["sweep", "the", "floor"]));
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Done by"), "{output:?}");
+    first.wait_for("'Delegating' task: sweep the floor to");
+    assert!(first.is_running());
+
+    // A signal ends it, in good order: with a lease of 3 s, the next one does not wait for its end.
+    let asked_at = Instant::now();
+    first.signal("TERM");
+    second.wait_for("I'm the boss!");
+    let took = asked_at.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(first.wait().success());
+    assert!(run(&mut boss(&servers, &["fetch", "nectar"])).status.success());
+    second.wait_for("Doing task: fetch nectar");
+    second.press_enter();
+    assert!(second.wait().success());
+}
+
+#[test]
+#[ignore = "needs ZooKeeper: make live"]
+fn without_a_boss_the_requestor_gives_up() {
+    let zookeeper = ZooKeeper::start();
+    let began = Instant::now();
+    let output = run(&mut boss(&zookeeper.connect_string(), &["--timeout", "1s", "sweep"]));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let complaint = complaint(&output);
+    assert!(
+        complaint.contains("not done within 1s") && complaint.contains("there is no boss"),
+        "{complaint}"
+    );
+    assert!(began.elapsed() < PATIENCE);
+}
+
+#[test]
+#[ignore = "needs ZooKeeper: make live"]
+fn a_requestor_outlives_its_boss() {
+    let zookeeper = ZooKeeper::start();
+    let servers = zookeeper.connect_string();
+    let options = ["--work", "1s", "--lease", "1s"];
+    let first = Running::start(&mut boss(&servers, &options));
+    first.wait_for("Ready");
+    let second = Running::start(&mut boss(&servers, &options));
+    second.wait_for("Ready");
+    let mut requestor = Running::start(&mut boss(&servers, &["--timeout", "30s", "feed", "the", "brood"]));
+    requestor.wait_for("accepted");
+    first.signal("KILL");
+    second.wait_for("I'm the boss!");
+    requestor.wait_for("Lost the boss");
+    requestor.wait_for("Done by");
+    assert!(requestor.wait().success());
+}
+
+/// Two jobs at a boss and a worker; the worker is struck while it does one of them.
+fn a_worker_is_struck(signal: &str) {
+    let zookeeper = ZooKeeper::start();
+    let servers = zookeeper.connect_string();
+    let options = ["--work", "1s"];
+    let first = Running::start(&mut boss(&servers, &options));
+    first.wait_for("Ready");
+    let worker = Running::start(&mut boss(&servers, &options));
+    worker.wait_for("Ready");
+    let request = |job| Running::start(&mut boss(&servers, &["--timeout", "30s", job]));
+    let mut requestors = ["one", "two"].map(request);
+    let doing = worker.wait_for("Doing task:");
+    worker.signal(signal);
+    let job = doing.strip_prefix("Doing task: ").unwrap();
+    first.wait_for("Lost worker");
+    first.wait_for(&format!("Doing task: {job} (attempt 2)"));
+    for requestor in &mut requestors {
+        requestor.wait_for("Done by");
+        assert!(requestor.wait().success());
+    }
+}
+
+#[test]
+#[ignore = "needs ZooKeeper: make live"]
+fn the_jobs_of_a_killed_worker_are_done_by_another() {
+    a_worker_is_struck("KILL");
+}
+
+#[test]
+#[ignore = "needs ZooKeeper: make live"]
+fn the_jobs_of_a_stopped_worker_are_done_by_another() {
+    a_worker_is_struck("STOP");
+}
+
+#[test]
+#[ignore = "needs ZooKeeper: make live"]
+fn the_children_of_a_killed_demo_die_with_it() {
+    let zookeeper = ZooKeeper::start();
+    let demo = Running::start(&mut boss(&zookeeper.connect_string(), &["demo", "--work", "5s"]));
+    demo.wait_for("Doing task:");
+    let children = || {
+        // The namespace of a demo, an argument of its children, ends with its process id.
+        let mark = format!("-{}", demo.pid());
+        let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let line = fs::read(entry.unwrap().path().join("cmdline")).ok()?;
+            let arguments: Vec<_> = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+            let is_child = arguments.iter().any(|argument| argument == "--child")
+                && arguments.iter().any(|argument| argument.ends_with(&mark));
+            is_child.then(|| arguments.join(" "))
+        });
+        processes.collect::<Vec<_>>()
+    };
+    assert_eq!(children().len(), 3, "{:?}", children());
+    demo.signal("KILL");
+    let deadline = Instant::now() + PATIENCE;
+    while !children().is_empty() {
+        assert!(Instant::now() < deadline, "{:?}", children());
+        thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,159 @@
+//! What the end-to-end tests share: the real programs, running.
+
+#![allow(dead_code)] // Each test binary includes this and uses a part of it.
+
+#[path = "../../../io/tests/support/zookeeper.rs"]
+pub(crate) mod zookeeper;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
+use std::sync::{Mutex, OnceLock, mpsc};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long anything may take on a slow machine, beyond what it must.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The program of an example, with nothing of this process's settings.
+pub(crate) fn example(name: &str) -> Command {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let folder = BUILT.get_or_init(build);
+    let mut command = Command::new(folder.join(name));
+    command.env_remove("QUEENRIGHT_ZOOKEEPER").env_remove("QUEENRIGHT_COOKIE");
+    command
+}
+
+/// Makes sure that the examples are built from the sources as they are. `cargo test` builds them with the tests, but
+/// `cargo test --test boss` does not.
+fn build() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().unwrap().parent().unwrap();
+    let folder = profile.join("examples");
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let changed = ["core/src", "io/src", "examples"].map(|part| newest(&workspace.join(part)));
+    let built = ["boss", "discovery", "singleton"].map(|name| {
+        fs::metadata(folder.join(name)).and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
+    });
+    if built.iter().min() < changed.iter().max() {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--locked", "-p", "queenright-examples", "--examples"]);
+        if profile.ends_with("release") {
+            cargo.arg("--release");
+        }
+        let status = cargo.arg("--target-dir").arg(profile.parent().unwrap()).current_dir(workspace).status();
+        assert!(status.unwrap().success(), "the examples do not build");
+    }
+    folder
+}
+
+/// When a Rust source in `folder`, tests aside, was last changed.
+fn newest(folder: &Path) -> SystemTime {
+    let newest = fs::read_dir(folder).unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        let path = entry.path();
+        if entry.file_type().unwrap().is_dir() {
+            if path.ends_with("tests") { SystemTime::UNIX_EPOCH } else { newest(&path) }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            entry.metadata().unwrap().modified().unwrap()
+        } else {
+            SystemTime::UNIX_EPOCH
+        }
+    });
+    newest.max().unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// Runs a program to its end, without input.
+pub(crate) fn run(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+/// What a program wrote to standard error.
+pub(crate) fn complaint(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A program that runs. Dropping it kills it.
+pub(crate) struct Running {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: mpsc::Receiver<String>,
+    /// All that was read so far.
+    heard: Mutex<Vec<String>>,
+}
+
+impl Running {
+    /// Starts a program; its standard error goes where this one's goes.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { input: child.stdin.take(), child, lines, heard: Mutex::default() }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the next line that contains `text`, from where the last wait ended.
+    pub(crate) fn wait_for(&self, text: &str) -> String {
+        self.hear(text, PATIENCE).unwrap_or_else(|| {
+            panic!("no {text:?} within {PATIENCE:?}, but: {:#?}", self.heard.lock().unwrap())
+        })
+    }
+
+    /// The next line that contains `text`, if it comes within `limit`.
+    pub(crate) fn hear(&self, text: &str, limit: Duration) -> Option<String> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.lines.recv_timeout(left).ok()?;
+            self.heard.lock().unwrap().push(line.clone());
+            if line.contains(text) {
+                return Some(line);
+            }
+        }
+    }
+
+    /// Presses Enter.
+    pub(crate) fn press_enter(&mut self) {
+        self.input.as_mut().unwrap().write_all(b"\n").unwrap();
+    }
+
+    /// Ends the program's input.
+    pub(crate) fn close_input(&mut self) {
+        self.input = None;
+    }
+
+    /// Sends a signal, by its name.
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = Command::new("kill").arg(format!("-{signal}")).arg(self.pid().to_string()).status();
+        assert!(status.unwrap().success(), "kill -{signal}");
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end within {PATIENCE:?}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
