@@ -163,11 +163,11 @@ impl Candidacy {
             State::Offered(term) | State::Taken(term) => Some(Arc::clone(term)),
             State::Standing | State::Withdrawn => None,
         };
-        if let Some(token) = self.told {
-            if current.as_ref().is_none_or(|term| term.token != token) {
-                self.told = None;
-                return (Some(CandidacyEvent::Revoked { token }), false);
-            }
+        if let Some(token) = self.told
+            && current.as_ref().is_none_or(|term| term.token != token)
+        {
+            self.told = None;
+            return (Some(CandidacyEvent::Revoked { token }), false);
         }
         if let State::Offered(term) = &*state {
             let term = Arc::clone(term);

@@ -59,6 +59,7 @@ pub(crate) struct Credentials {
 
 /// Certificates for TLS, all in PEM.
 #[derive(Clone)]
+#[cfg_attr(not(feature = "tls"), allow(dead_code))]
 pub struct Tls {
     pub(crate) authorities: String,
     pub(crate) identity: Option<TlsIdentity>,
@@ -308,7 +309,8 @@ impl Config {
         let mut links = self.links.clone();
         if let Some(cookie) = &self.cookie {
             let cookie = Cookie::new(cookie);
-            links.cookie = Some(cookie.ok_or_else(|| Error::config("the cookie is empty: any stranger has it"))?);
+            links.cookie =
+                Some(cookie.ok_or_else(|| Error::config("the cookie is empty: any stranger has it"))?);
         }
         Ok(links)
     }

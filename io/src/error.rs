@@ -89,7 +89,7 @@ pub enum Error {
         /// Which.
         pid: ProcessId,
         /// How.
-        reason: DiedReason,
+        reason: Box<DiedReason>,
     },
 
     /// What holds a global is no process: somebody stands for it with a payload of another kind.

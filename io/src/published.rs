@@ -6,7 +6,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 /// One published value: reading it costs no lock, and following it no queue.
@@ -42,11 +42,6 @@ impl<T> Published<T> {
             self.used.store(true, Ordering::Relaxed);
         }
         self.value.load_full()
-    }
-
-    /// The value now, for a look that is no use and keeps nothing alive.
-    pub(crate) fn peek(&self) -> Guard<Arc<T>> {
-        self.value.load()
     }
 
     pub(crate) fn publish(&self, value: T) {
@@ -121,8 +116,6 @@ mod tests {
     fn use_is_told_once_and_following_is_use() {
         let published = Published::new(1);
         assert!(!published.take_used(), "new is not used");
-        published.peek();
-        assert!(!published.take_used(), "a peek is no use");
         published.load();
         assert!(published.take_used());
         assert!(!published.take_used());
@@ -152,9 +145,9 @@ mod tests {
         published.publish(2);
         published.publish(3);
         life.changed().await.unwrap();
-        assert_eq!((*life.borrow_and_update(), **published.peek()), (Life::Current, 3));
+        assert_eq!((*life.borrow_and_update(), *published.load()), (Life::Current, 3));
         published.finish(4);
         life.changed().await.unwrap();
-        assert_eq!((*life.borrow_and_update(), **published.peek()), (Life::Over, 4));
+        assert_eq!((*life.borrow_and_update(), *published.load()), (Life::Over, 4));
     }
 }

@@ -1,5 +1,7 @@
 //! What is logged. Alone in its binary: the receiver of events is one for the whole process.
 
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)] // A test may panic, and wait for one thing of many.
+
 mod support;
 
 use std::sync::{Arc, Mutex};

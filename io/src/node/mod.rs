@@ -249,7 +249,7 @@ impl Node {
             let _ = output.send(body(process).await);
         });
         let reason = process.joined().await;
-        result.await.map_err(|_| Error::Died { pid: process.pid().clone(), reason })
+        result.await.map_err(|_| Error::Died { pid: process.pid().clone(), reason: Box::new(reason) })
     }
 
     /// A look at this node.

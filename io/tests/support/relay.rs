@@ -1,5 +1,7 @@
 //! A TCP relay that can misbehave: for breaking connections without touching client or server.
 
+#![allow(dead_code)] // Each test binary includes this file and uses a part of it.
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

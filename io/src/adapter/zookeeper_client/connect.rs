@@ -85,10 +85,12 @@ impl Connector {
             None => connector.connect(&servers).await,
             Some(tls) => secure_connect(connector, tls, &servers).await?,
         };
-        let client = connected.map_err(|error| match error {
-            Error::NoHosts | Error::Timeout => format!("no server of {servers} gave a session"),
-            Error::AuthFailed => format!("{servers} did not accept the credentials"),
-            other => format!("{servers}: {other}"),
+        let client = connected.map_err(|error| {
+            if matches!(error, Error::NoHosts | Error::Timeout) {
+                format!("no server of {servers} gave a session")
+            } else {
+                format!("{servers}: {error}")
+            }
         })?;
         // The watcher swallows the state of this moment, so a terminal one must be asked for.
         let watcher = client.state_watcher();

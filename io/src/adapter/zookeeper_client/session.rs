@@ -95,17 +95,7 @@ impl Session {
         let path_bytes = watch_of(&op).map_or(0, |(_, path)| self.chroot_len + path.as_str().len());
         let step = match self.refusal(&op) {
             Some(code) => Step::Answered(Answer::settled(Err(OpError::Refused(code)))),
-            None => match op {
-                Op::RemoveWatch { path, kind } => Step::RemoveWatch(kind, path),
-                op => {
-                    // Item 7: the first poll enqueues the request; nobody needs to be woken yet.
-                    let mut calling = call(Arc::clone(&self.client), Arc::clone(&self.acl), op);
-                    match calling.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                        Poll::Ready(answer) => Step::Answered(answer),
-                        Poll::Pending => Step::Call(calling),
-                    }
-                }
-            },
+            None => self.begin(op),
         };
         self.path_bytes_in_flight += path_bytes;
         self.in_flight.push_back(InFlight { request: id, path_bytes, step });
@@ -161,6 +151,18 @@ impl Session {
         drop(client);
         drop(watches);
         (link == Link::Up).then_some(states)
+    }
+
+    fn begin(&self, op: Op) -> Step {
+        if let Op::RemoveWatch { path, kind } = op {
+            return Step::RemoveWatch(kind, path);
+        }
+        // Item 7: the first poll enqueues the request; nobody needs to be woken yet.
+        let mut calling = call(Arc::clone(&self.client), Arc::clone(&self.acl), op);
+        match calling.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => Step::Answered(answer),
+            Poll::Pending => Step::Call(calling),
+        }
     }
 
     /// Why `op` must not be sent.
