@@ -48,8 +48,8 @@ pub struct DecodeError {
 
 /// Appends `value` to `buffer`, which may grow to `len_max` bytes.
 ///
-/// After an error, or a panic of the value's own `Serialize`, the buffer holds a part of the value: the caller cuts
-/// it off.
+/// After an error, or a panic of the value's own `Serialize`, the buffer holds a part of the value: the
+/// caller cuts it off.
 ///
 /// # Errors
 /// When the value cannot be encoded or does not fit.
@@ -72,15 +72,15 @@ pub(crate) fn encode_into<T: Serialize + ?Sized>(
 
 /// Decodes all of `bytes`.
 ///
-/// Memory is bounded by the length of `bytes`, not by what they claim: every container is checked against
-/// a limit before it is made. (A vector of a type without size costs no memory, but its claimed length costs time:
-/// messages should not hold one.)
+/// Memory is bounded by the length of `bytes`, not by what they claim: every container is checked against a
+/// limit before it is made. (A vector of a type without size costs no memory, but its claimed length costs
+/// time: messages should not hold one.)
 ///
 /// # Errors
 /// When the bytes are not exactly one value.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    // The limit is a constant of the decoder's type. Two sizes: most messages are small, and a small one should
-    // not be able to ask for much.
+    // The limit is a constant of the decoder's type. Two sizes: most messages are small, and a small one
+    // should not be able to ask for much.
     let decoded = if bytes.len() <= SMALL {
         bincode::serde::borrow_decode_from_slice(bytes, ENCODING.with_limit::<{ SMALL * CLAIM_FACTOR }>())
     } else if bytes.len() <= FRAME_LEN_LIMIT {
@@ -100,7 +100,8 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError
 
 const ENCODING: Configuration = bincode::config::standard();
 const SMALL: usize = 64 << 10;
-/// The decoder counts a number as its full width against the limit, although one byte can hold it: 16 for a `u128`.
+/// The decoder counts a number as its full width against the limit, although one byte can hold it: 16 for a
+/// `u128`.
 const CLAIM_FACTOR: usize = 16;
 
 struct Limited<'a> {

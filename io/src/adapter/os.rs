@@ -4,9 +4,9 @@ use crate::port::Host;
 
 /// The operating system's clock and entropy.
 ///
-/// On Linux and Android the clock is `CLOCK_BOOTTIME`, which counts the time during which the machine was suspended
-/// (`CLOCK_MONOTONIC` does not). On Apple's systems `CLOCK_MONOTONIC` counts it; elsewhere the monotonic clock of
-/// the standard library has to do.
+/// On Linux and Android the clock is `CLOCK_BOOTTIME`, which counts the time during which the machine was
+/// suspended (`CLOCK_MONOTONIC` does not). On Apple's systems `CLOCK_MONOTONIC` counts it; elsewhere the
+/// monotonic clock of the standard library has to do.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OperatingSystem;
 

@@ -6,8 +6,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::port::{Connection, Listener, Network};
 
-/// TCP by tokio, without Nagle's delay: messages are gathered before they are written, so that what is written is
-/// meant to leave.
+/// TCP by tokio, without Nagle's delay: messages are gathered before they are written, so that what is
+/// written is meant to leave.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tcp;
 
@@ -53,8 +53,7 @@ mod tests {
     async fn bytes_cross() {
         let mut listener = Tcp.bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let (mut ours, (mut theirs, _)) =
-            tokio::try_join!(Tcp.connect(&address), listener.accept()).unwrap();
+        let (mut ours, (mut theirs, _)) = tokio::try_join!(Tcp.connect(&address), listener.accept()).unwrap();
         ours.write_all(b"hello").await.unwrap();
         let mut got = [0; 5];
         theirs.read_exact(&mut got).await.unwrap();

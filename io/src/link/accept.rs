@@ -35,7 +35,8 @@ enum Reading {
 
 /// After an accept that failed (no more file descriptors, mostly).
 const ACCEPT_REST: Duration = Duration::from_millis(100);
-/// The buffer grows by at most this before each read, in bytes: by what really arrives, not by what a frame claims.
+/// The buffer grows by at most this before each read, in bytes: by what really arrives, not by what a frame
+/// claims.
 const READ_LEN: usize = 64 << 10;
 
 impl Inbound {
@@ -76,7 +77,9 @@ pub(super) async fn listen(links: Arc<Links>, mut listener: Box<dyn Listener>) {
         match accepted {
             Ok((connection, from)) => match unauthenticated.clone().try_acquire_owned() {
                 Ok(permit) => links.spawn(run(links.clone(), connection, from, permit)),
-                Err(_) => tracing::debug!(node = %links.me, %from, "closed a connection: too many have not proved who they are"),
+                Err(_) => {
+                    tracing::debug!(node = %links.me, %from, "too many connections have no proof yet: closed one")
+                }
             },
             Err(error) => {
                 tracing::warn!(node = %links.me, %error, "cannot accept connections");
@@ -86,7 +89,12 @@ pub(super) async fn listen(links: Arc<Links>, mut listener: Box<dyn Listener>) {
     }
 }
 
-async fn run(links: Arc<Links>, connection: Box<dyn Connection>, from: SocketAddr, permit: OwnedSemaphorePermit) {
+async fn run(
+    links: Arc<Links>,
+    connection: Box<dyn Connection>,
+    from: SocketAddr,
+    permit: OwnedSemaphorePermit,
+) {
     let accepted = tokio::select! {
         biased;
         () = links.closing.cancelled() => return,
@@ -128,7 +136,9 @@ async fn run(links: Arc<Links>, connection: Box<dyn Connection>, from: SocketAdd
         return;
     }
     match &error {
-        LinkError::Goodbye | LinkError::Cut => tracing::debug!(node = %links.me, %peer, %error, "the link is over"),
+        LinkError::Goodbye | LinkError::Cut => {
+            tracing::debug!(node = %links.me, %peer, %error, "the link is over")
+        }
         LinkError::Io(_)
         | LinkError::Handshake(_)
         | LinkError::Frame(_)
@@ -151,13 +161,19 @@ async fn authenticate(
         };
         let mut connection = connection;
         let nonce = stream::nonce(&*links.host);
-        let (peer, early) = stream::accept(&mut *connection, links.config.cookie.clone(), &links.me, nonce).await?;
+        let (peer, early) =
+            stream::accept(&mut *connection, links.config.cookie.clone(), &links.me, nonce).await?;
         Ok((connection, peer, early))
     };
     tokio::time::timeout(timeout, handshake).await.unwrap_or(Err(LinkError::SlowHandshake(timeout)))
 }
 
-async fn serve(links: &Links, inbound: &Inbound, connection: Box<dyn Connection>, early: BytesMut) -> LinkError {
+async fn serve(
+    links: &Links,
+    inbound: &Inbound,
+    connection: Box<dyn Connection>,
+    early: BytesMut,
+) -> LinkError {
     let (reader, writer) = tokio::io::split(connection);
     tokio::select! {
         biased;
@@ -218,8 +234,13 @@ fn deliver_all(
     Ok(None)
 }
 
-/// Signs of life, also while nothing is read because a receiver is behind: the dialler must be able to tell that from a dead node.
-async fn beat(inbound: &Inbound, mut writer: WriteHalf<Box<dyn Connection>>, interval: Duration) -> LinkError {
+/// Signs of life, also while nothing is read because a receiver is behind: the dialler must be able to tell
+/// that from a dead node.
+async fn beat(
+    inbound: &Inbound,
+    mut writer: WriteHalf<Box<dyn Connection>>,
+    interval: Duration,
+) -> LinkError {
     let mut bytes = Vec::new();
     loop {
         let is_goodbye = tokio::time::timeout(interval, inbound.goodbye.notified()).await.is_ok();

@@ -6,23 +6,26 @@ use thiserror::Error;
 use super::handshake::Cookie;
 use crate::codec::FRAME_LEN_LIMIT;
 
-/// How this node's links behave. All nodes of a cluster should agree on the cookie, the size of frames and the heartbeat.
+/// How this node's links behave. All nodes of a cluster should agree on the cookie, the size of frames and
+/// the heartbeat.
 #[derive(Clone, Debug)]
 pub struct LinkConfig {
-    /// The secret by which nodes know each other. Without one, and without TLS, a node talks to its own machine only.
+    /// The secret by which nodes know each other. Without one, and without TLS, a node talks to its own
+    /// machine only.
     pub cookie: Option<Cookie>,
     /// TLS on every link, mutual.
     #[cfg(feature = "tls")]
     pub tls: Option<super::tls::LinkTls>,
-    /// The largest frame, and so about the largest message, in bytes. Default 16 MiB. A larger one is refused at the sender; one that
-    /// arrives all the same ends the link.
+    /// The largest frame, and so about the largest message, in bytes. Default 16 MiB. A larger one is refused
+    /// at the sender; one that arrives all the same ends the link.
     pub frame_len_max: usize,
     /// Bytes that wait for a peer before senders wait. Default 1 MiB.
     pub high_water: usize,
-    /// Bytes from other nodes that wait in one mailbox before their links are read no further. Default 16 MiB.
+    /// Bytes from other nodes that wait in one mailbox before their links are read no further. Default 16
+    /// MiB.
     pub mailbox_high_water: usize,
-    /// How long a process may take nothing from a mailbox above that mark; then it is killed, for it stops everybody whose messages
-    /// come by the same link. Default 30 s.
+    /// How long a process may take nothing from a mailbox above that mark; then it is killed, for it stops
+    /// everybody whose messages come by the same link. Default 30 s.
     pub mailbox_patience: Duration,
     /// An idle link carries a sign of life this often, in both directions. Default 5 s.
     pub heartbeat_interval: Duration,
@@ -40,8 +43,8 @@ pub struct LinkConfig {
 pub enum InvalidLinkConfig {
     /// Strangers could join the cluster.
     #[error(
-        "{address} can be reached by other machines, and nothing keeps strangers out: set a cookie, or TLS, or listen on \
-         and advertise a loopback address"
+        "{address} can be reached by other machines, and nothing keeps strangers out: set a cookie, or TLS, or \
+         listen on and advertise a loopback address"
     )]
     Open {
         /// The address to be bound or advertised.
@@ -54,7 +57,10 @@ pub enum InvalidLinkConfig {
         len: usize,
     },
     /// A healthy link would be taken for a dead one.
-    #[error("a heartbeat every {interval:?} does not keep a link alive that is lost after {timeout:?}: twice the interval is the least")]
+    #[error(
+        "a heartbeat every {interval:?} does not keep a link alive that is lost after {timeout:?}: twice the \
+         interval is the least"
+    )]
     Heartbeat {
         /// What was asked for.
         interval: Duration,

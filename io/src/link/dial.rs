@@ -15,14 +15,17 @@ use super::outbound::{Outbound, Taken};
 use super::stream::{self, LinkError};
 use crate::port::{Connection, Host};
 
-/// The rest after the first dial in a row that failed; it doubles up to [`REST_MAX`], and half of it is drawn by lot.
+/// The rest after the first dial in a row that failed; it doubles up to [`REST_MAX`], and half of it is drawn
+/// by lot.
 const REST_MIN: Duration = Duration::from_millis(50);
 /// The longest rest between two dials that failed.
 const REST_MAX: Duration = Duration::from_secs(2);
-/// A link that did not live this long counts as a dial that failed: two nodes that cannot agree do not storm each other.
+/// A link that did not live this long counts as a dial that failed: two nodes that cannot agree do not storm
+/// each other.
 const STABLE_AFTER: Duration = Duration::from_secs(1);
 
-/// Dials the peer and writes what is sent to it, until the link is lost; rests, and dials again if something was sent in the meantime.
+/// Dials the peer and writes what is sent to it, until the link is lost; rests, and dials again if something
+/// was sent in the meantime.
 pub(super) async fn run(links: Arc<Links>, mut outbound: Arc<Outbound>) {
     let peer = outbound.peer().clone();
     let mut failures = 0;
@@ -46,8 +49,10 @@ pub(super) async fn run(links: Arc<Links>, mut outbound: Arc<Outbound>) {
             }
             Err(error) => (error, Duration::ZERO),
         };
-        let successor = (lived < STABLE_AFTER).then(|| Arc::new(Outbound::new(peer.clone())));
-        let Some(lost) = links.lose(&peer, Which::Outbound(&outbound), loss(&error), successor.clone()) else {
+        let is_failure = lived < STABLE_AFTER && !matches!(error, LinkError::Goodbye);
+        let successor = is_failure.then(|| Arc::new(Outbound::new(peer.clone())));
+        let Some(lost) = links.lose(&peer, Which::Outbound(&outbound), loss(&error), successor.clone())
+        else {
             return;
         };
         tell(&links, &outbound, &error, lost);
@@ -77,14 +82,21 @@ async fn dial(links: &Links, outbound: &Outbound) -> Result<(Box<dyn Connection>
         };
         let mut connection = connection;
         let nonce = stream::nonce(&*links.host);
-        let early = stream::dial(&mut *connection, links.config.cookie.clone(), &links.me, outbound.peer(), nonce).await?;
+        let early =
+            stream::dial(&mut *connection, links.config.cookie.clone(), &links.me, outbound.peer(), nonce)
+                .await?;
         Ok((connection, early))
     };
     tokio::time::timeout(timeout, dial).await.unwrap_or(Err(LinkError::SlowHandshake(timeout)))
 }
 
 /// Writes frames and listens for signs of life, until one of both fails.
-async fn serve(links: &Links, outbound: &Outbound, connection: Box<dyn Connection>, mut early: BytesMut) -> LinkError {
+async fn serve(
+    links: &Links,
+    outbound: &Outbound,
+    connection: Box<dyn Connection>,
+    mut early: BytesMut,
+) -> LinkError {
     let (mut reader, writer) = tokio::io::split(connection);
     let written = tokio::select! {
         biased;
@@ -95,14 +107,18 @@ async fn serve(links: &Links, outbound: &Outbound, connection: Box<dyn Connectio
     if let Err(error) = written {
         return error.into();
     }
-    // To close with unread bytes would reset the connection, and the reset could overtake our last frames in the peer's system:
-    // let the peer close first.
+    // To close with unread bytes would reset the connection, and the reset could overtake our last frames in
+    // the peer's system: let the peer close first.
     let _ = tokio::time::timeout(LINGER, listen(&mut reader, &mut early, LINGER)).await;
     LinkError::Goodbye
 }
 
 /// The acceptor sends signs of life, and perhaps a goodbye.
-async fn listen(reader: &mut ReadHalf<Box<dyn Connection>>, buffer: &mut BytesMut, timeout: Duration) -> LinkError {
+async fn listen(
+    reader: &mut ReadHalf<Box<dyn Connection>>,
+    buffer: &mut BytesMut,
+    timeout: Duration,
+) -> LinkError {
     loop {
         // Both are one byte long.
         match frame::split(buffer, 1) {

@@ -64,7 +64,8 @@ pub(crate) enum FrameError {
 /// Appends a message. `len_max` bounds the frame without its length.
 ///
 /// # Errors
-/// When the message cannot be encoded or is too large; then, and when its `Serialize` panics, `buffer` is as before.
+/// When the message cannot be encoded or is too large; then, and when its `Serialize` panics, `buffer` is as
+/// before.
 pub(crate) fn append_message<T: Message>(
     buffer: &mut Vec<u8>,
     len_max: usize,
@@ -228,8 +229,8 @@ fn decode_address(kind: u8, body: &mut Bytes) -> Option<Address> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::tests::nodes;
     use crate::process::ProcessId;
+    use crate::process::tests::nodes;
     use proptest::prelude::*;
     use serde::Serializer;
 
@@ -313,7 +314,9 @@ mod tests {
         }
 
         #[test]
-        fn bytes_from_nowhere_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..100), kind in 0u8..8) {
+        fn bytes_from_nowhere_never_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..100), kind in 0u8..8,
+        ) {
             let mut framed = raw(&[&[kind], &bytes[..]].concat());
             let _ = split(&mut BytesMut::from(&framed[..]), MAX);
             framed.truncate(framed.len() / 2);
@@ -350,9 +353,8 @@ mod tests {
             }
         }
         let mut buffer = b"before".to_vec();
-        let attempt = std::panic::AssertUnwindSafe(|| {
-            append_message(&mut buffer, MAX, &Address::Process(1), &Bomb)
-        });
+        let attempt =
+            std::panic::AssertUnwindSafe(|| append_message(&mut buffer, MAX, &Address::Process(1), &Bomb));
         assert!(std::panic::catch_unwind(attempt).is_err());
         assert_eq!(buffer, b"before");
     }

@@ -7,12 +7,13 @@
 //! proof over both                    ->
 //!                                    <-     Welcome { proof }  or  NotMe { actual, proof }
 //! ```
-//! A proof is HMAC-SHA256 under the cookie of a label for the role, and of all that was said before: versions, both
-//! nonces, and both identities. The dialler proves first, so that a stranger who dials learns nothing that the cookie made.
-//! The dialler names the *life* of the node that it wants; another life at that address says so, with a proof, and nothing
-//! that was meant for its predecessor reaches it.
+//! A proof is HMAC-SHA256 under the cookie of a label for the role, and of all that was said before:
+//! versions, both nonces, and both identities. The dialler proves first, so that a stranger who dials learns
+//! nothing that the cookie made. The dialler names the *life* of the node that it wants; another life at that
+//! address says so, with a proof, and nothing that was meant for its predecessor reaches it.
 //!
-//! The cookie keeps strangers out; it does not hide or protect what follows from somebody who can alter the stream. TLS does.
+//! The cookie keeps strangers out; it does not hide or protect what follows from somebody who can alter the
+//! stream. TLS does.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,8 +29,8 @@ use crate::process::NodeId;
 /// The largest frame before the other end is known, in bytes.
 pub(crate) const HANDSHAKE_FRAME_LEN_MAX: usize = 4 << 10;
 
-/// The secret that the nodes of one cluster share. 32 random bytes are a good one: a short one can be guessed by whoever
-/// makes a node dial him.
+/// The secret that the nodes of one cluster share. 32 random bytes are a good one: a short one can be guessed
+/// by whoever makes a node dial him.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Cookie(Arc<[u8]>);
 
@@ -120,7 +121,11 @@ impl ProvenDialler {
         let Self { dialler: Dialler { cookie, wanted, hello }, challenge } = self;
         let verify = |actual: &NodeId, proof: &Proof| {
             let said = [&hello[..], &challenge, &encoded(actual)];
-            if verify(cookie.as_ref(), ACCEPTOR, &said, proof) { Ok(()) } else { Err(HandshakeError::WrongCookie) }
+            if verify(cookie.as_ref(), ACCEPTOR, &said, proof) {
+                Ok(())
+            } else {
+                Err(HandshakeError::WrongCookie)
+            }
         };
         match decoded(bytes)? {
             Verdict::Welcome { proof } => verify(&wanted, &proof),
@@ -144,7 +149,10 @@ impl Acceptor {
     }
 
     /// Challenges whoever said hello. The bytes are to be sent, also beside an error.
-    pub(crate) fn handle_hello(self, bytes: &[u8]) -> (Option<Vec<u8>>, Result<ChallengingAcceptor, HandshakeError>) {
+    pub(crate) fn handle_hello(
+        self,
+        bytes: &[u8],
+    ) -> (Option<Vec<u8>>, Result<ChallengingAcceptor, HandshakeError>) {
         let Some((version, body)) = bytes.strip_prefix(MAGIC).and_then(|rest| rest.split_first()) else {
             return (None, Err(HandshakeError::Foreign));
         };
@@ -169,7 +177,8 @@ impl Acceptor {
 }
 
 impl ChallengingAcceptor {
-    /// Ok with the node at the other end when it proved itself and wants this one. The bytes are to be sent, also beside an error.
+    /// Ok with the node at the other end when it proved itself and wants this one. The bytes are to be sent,
+    /// also beside an error.
     pub(crate) fn handle_proof(self, bytes: &[u8]) -> (Option<Vec<u8>>, Result<NodeId, HandshakeError>) {
         let Self { acceptor: Acceptor { cookie, me, nonce: _ }, dialler, wanted, hello, challenge } = self;
         let proof: Proof = match decoded(bytes) {
@@ -293,8 +302,12 @@ mod tests {
     }
 
     fn three() -> [NodeId; 3] {
-        ["a:1@00000000000000000000000000000001", "b:2@00000000000000000000000000000002", "b:2@00000000000000000000000000000003"]
-            .map(|text| text.parse().unwrap())
+        [
+            "a:1@00000000000000000000000000000001",
+            "b:2@00000000000000000000000000000002",
+            "b:2@00000000000000000000000000000003",
+        ]
+        .map(|text| text.parse().unwrap())
     }
 
     #[test]
@@ -362,7 +375,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_altered_byte_is_noticed(
-            me in nodes(), wanted in nodes(), message in 0usize..4, at in any::<prop::sample::Index>(), flip in 1u8..,
+            me in nodes(), wanted in nodes(), message in 0usize..4, at in any::<prop::sample::Index>(),
+            flip in 1u8..,
         ) {
             let (dialled, accepted) = run([Some("secret"); 2], [&me, &wanted, &wanted], |number, bytes| {
                 if number == message {
@@ -382,7 +396,9 @@ mod tests {
         }
 
         #[test]
-        fn bytes_from_nowhere_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), me in nodes()) {
+        fn bytes_from_nowhere_never_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..300), me in nodes(),
+        ) {
             let _ = Acceptor::new(None, &me, [2; 32]).handle_hello(&bytes);
             let with_magic = [MAGIC, &[VERSION], &bytes].concat();
             let _ = Acceptor::new(None, &me, [2; 32]).handle_hello(&with_magic);

@@ -20,8 +20,8 @@ use crate::process::{Fingerprint, Message, NodeId};
 
 /// The links of one node.
 ///
-/// Locks, in the order in which they are taken: the inbound links, one inbound's reading, whatever [`Deliver`] takes, the outbound links,
-/// one outbound's buffer.
+/// Locks, in the order in which they are taken: the inbound links, one inbound's reading, whatever
+/// [`Deliver`] takes, the outbound links, one outbound's buffer.
 pub(crate) struct Links {
     pub(super) me: NodeId,
     pub(super) config: LinkConfig,
@@ -40,11 +40,13 @@ pub(crate) struct Links {
 
 /// To whom links deliver.
 pub(crate) trait Deliver: Send + Sync + 'static {
-    /// Something arrived from `from`. When a future is returned, nothing more is read from that link until it completes.
+    /// Something arrived from `from`. When a future is returned, nothing more is read from that link until it
+    /// completes.
     fn deliver(&self, from: &NodeId, delivery: Delivery) -> Option<BoxFuture<'static, ()>>;
 
-    /// The links with `peer` are lost, in both directions: what was sent and not answered may or may not have arrived.
-    /// Called once for each loss, after the last delivery of the old link and before the first of the next.
+    /// The links with `peer` are lost, in both directions: what was sent and not answered may or may not have
+    /// arrived. Called once for each loss, after the last delivery of the old link and before the first of
+    /// the next.
     fn lost(&self, peer: &NodeId, loss: Loss);
 }
 
@@ -98,8 +100,8 @@ enum Phase {
     Closing,
 }
 
-/// How often a send looks for the successor of a link that closed under its hands. Then its message is lost, as it would be if it had
-/// been sent a moment before.
+/// How often a send looks for the successor of a link that closed under its hands. Then its message is lost,
+/// as it would be if it had been sent a moment before.
 const ATTEMPTS_MAX: usize = 4;
 /// How long peers may take to close their ends after our goodbye.
 pub(super) const LINGER: Duration = Duration::from_millis(500);
@@ -205,7 +207,8 @@ impl Links {
         }
     }
 
-    /// Says goodbye on every link behind what waits on it, and closes them. At `deadline` whatever is left is cut.
+    /// Says goodbye on every link behind what waits on it, and closes them. At `deadline` whatever is left is
+    /// cut.
     pub(crate) async fn close(&self, deadline: tokio::time::Instant) {
         self.closing.cancel();
         let finishing: Vec<_> = {
@@ -216,7 +219,8 @@ impl Links {
         for outbound in &finishing {
             outbound.finish();
         }
-        // A peer that we never dialled hears it on the link that it dialled. The others may not: it would overtake what we sent.
+        // A peer that we never dialled hears it on the link that it dialled. The others may not: it would
+        // overtake what we sent.
         {
             let inbound = lock(&self.inbound);
             for (peer, inbound) in &*inbound {
@@ -257,7 +261,8 @@ impl Links {
         self.tasks.spawn_on(task, &self.runtime);
     }
 
-    /// From now on `inbound` is the link from its peer. If there was one, the peer has lost that and dialled anew.
+    /// From now on `inbound` is the link from its peer. If there was one, the peer has lost that and dialled
+    /// anew.
     pub(super) fn install(&self, inbound: &Arc<Inbound>) {
         let mut by_peer = lock(&self.inbound);
         if by_peer.contains_key(inbound.peer()) {
@@ -269,7 +274,8 @@ impl Links {
 
     /// The links with a peer are lost, if `which` is still one of them: both are cut, and it is told once.
     ///
-    /// `successor` takes the place of the outbound link. Tells how many bytes were lost, and `None` when `which` was not current.
+    /// `successor` takes the place of the outbound link. Tells how many bytes were lost, and `None` when
+    /// `which` was not current.
     pub(super) fn lose(
         &self,
         peer: &NodeId,
@@ -290,7 +296,8 @@ impl Links {
     /// An outbound link that found nothing to do ends without a loss, if nothing came in between.
     pub(super) fn retire(&self, outbound: &Arc<Outbound>) -> bool {
         let mut outbounds = write(&self.outbound);
-        let is_current = outbounds.by_peer.get(outbound.peer()).is_some_and(|current| Arc::ptr_eq(current, outbound));
+        let is_current =
+            outbounds.by_peer.get(outbound.peer()).is_some_and(|current| Arc::ptr_eq(current, outbound));
         if !is_current {
             return true;
         }
@@ -301,9 +308,9 @@ impl Links {
         retired
     }
 
-    /// The order matters. The reader stops first, so that nothing of the old link is delivered after the loss was told; whoever sends
-    /// during this finds a closed link and dials the next one; and nobody reads a next link before the loss was told, because
-    /// installing it takes the lock that is held here.
+    /// The order matters. The reader stops first, so that nothing of the old link is delivered after the loss
+    /// was told; whoever sends during this finds a closed link and dials the next one; and nobody reads a
+    /// next link before the loss was told, because installing it takes the lock that is held here.
     fn lose_locked(
         &self,
         by_peer: &mut BTreeMap<NodeId, Arc<Inbound>>,
@@ -355,4 +362,3 @@ impl Links {
         }
     }
 }
-

@@ -8,10 +8,12 @@ use crate::codec::EncodeError;
 use crate::lock::lock;
 use crate::process::{Message, NodeId};
 
-/// What waits for one peer: senders encode straight into one buffer, and the writer swaps it for an empty one.
+/// What waits for one peer: senders encode straight into one buffer, and the writer swaps it for an empty
+/// one.
 ///
-/// The memory of a peer that does not read is bounded: a message is taken while fewer than `high_water` bytes wait,
-/// a signal always, up to [`SIGNALS_ROOM`] above that; then the link is cut, because a signal must not be lost silently.
+/// The memory of a peer that does not read is bounded: a message is taken while fewer than `high_water` bytes
+/// wait, a signal always, up to [`SIGNALS_ROOM`] above that; then the link is cut, because a signal must not
+/// be lost silently.
 pub(crate) struct Outbound {
     peer: NodeId,
     state: Mutex<State>,
@@ -104,7 +106,7 @@ impl Outbound {
                 frame::append_signal(buffer, signal).map_err(Refusal::Encode)?;
             }
             State::Open(_) => {
-                tracing::warn!(peer = %self.peer, "cut a link: its peer reads nothing, and too many signals wait for it");
+                tracing::warn!(peer = %self.peer, "cut the link: too many signals wait for it");
                 self.stop.cancel();
             }
             State::Finishing(_) | State::Closed => return Err(Refusal::Closed),
@@ -135,7 +137,9 @@ impl Outbound {
         }
         let mut state = lock(&self.state);
         match &mut *state {
-            State::Open(buffer) | State::Finishing(buffer) if !buffer.is_empty() => std::mem::swap(buffer, empty),
+            State::Open(buffer) | State::Finishing(buffer) if !buffer.is_empty() => {
+                std::mem::swap(buffer, empty)
+            }
             State::Open(_) => return Taken::Nothing,
             State::Finishing(_) | State::Closed => return Taken::Finished,
         }

@@ -32,7 +32,8 @@ pub(crate) enum LinkError {
     Cut,
 }
 
-/// Proves this node to the acceptor and makes sure that it is `wanted`. What arrived behind the handshake is returned.
+/// Proves this node to the acceptor and makes sure that it is `wanted`. What arrived behind the handshake is
+/// returned.
 pub(crate) async fn dial(
     stream: &mut dyn Connection,
     cookie: Option<Cookie>,

@@ -63,7 +63,8 @@ impl Wires {
     }
 
     fn relay(&self, from: DuplexStream, to: DuplexStream) {
-        let ((from_reader, from_writer), (to_reader, to_writer)) = (tokio::io::split(from), tokio::io::split(to));
+        let ((from_reader, from_writer), (to_reader, to_writer)) =
+            (tokio::io::split(from), tokio::io::split(to));
         let there = carry(from_reader, to_writer, self.weather.subscribe(), self.carried.clone());
         let back = carry(to_reader, from_writer, self.weather.subscribe(), self.carried.clone());
         // When one direction ends, both do.
@@ -142,7 +143,8 @@ async fn carry(
         let read = tokio::select! {
             biased;
             changed = weather.changed() => {
-                if changed.is_err() {
+                // Also when nothing is on its way.
+                if changed.is_err() || *weather.borrow() == Weather::BreaksAfter(0) {
                     return;
                 }
                 left = None;

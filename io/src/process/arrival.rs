@@ -23,7 +23,9 @@ enum Mailbox {
 impl Deliver for Inner {
     fn deliver(&self, from: &NodeId, delivery: Delivery) -> Option<BoxFuture<'static, ()>> {
         match delivery {
-            Delivery::Message { to, fingerprint, payload } => self.message_arrived(from, &to, fingerprint, payload),
+            Delivery::Message { to, fingerprint, payload } => {
+                self.message_arrived(from, &to, fingerprint, payload)
+            }
             Delivery::Signal(signal) => {
                 self.signal_arrived(from, signal);
                 None
@@ -112,8 +114,8 @@ impl Inner {
     }
 }
 
-/// Waits until the receiver has caught up. One that takes nothing at all is killed: it would hold up everybody whose messages come by the
-/// same link, for ever.
+/// Waits until the receiver has caught up. One that takes nothing at all is killed: it would hold up
+/// everybody whose messages come by the same link, for ever.
 async fn relief(cell: Arc<Cell>, mailbox: Mailbox, mark: usize, patience: std::time::Duration) {
     let inbox = match &mailbox {
         Mailbox::Process => &cell.inbox,

@@ -161,7 +161,8 @@ impl Cell {
     }
 
     pub(crate) fn watching_count(&self) -> usize {
-        relations(&mut lock(&self.life)).map_or(0, |relations| relations.links.len() + relations.monitors.len())
+        relations(&mut lock(&self.life))
+            .map_or(0, |relations| relations.links.len() + relations.monitors.len())
     }
 
     /// Tells the process, once, that `target` died. All of it happens under one lock, so that after

@@ -25,8 +25,8 @@ pub struct SendPort<T> {
     of: PhantomData<fn(T)>,
 }
 
-/// The end of a typed channel at which messages arrive. It belongs to the process that made it and is closed by its death; dropping it
-/// drops what waits in it.
+/// The end of a typed channel at which messages arrive. It belongs to the process that made it and is closed
+/// by its death; dropping it drops what waits in it.
 pub struct ReceivePort<T> {
     cell: Arc<Cell>,
     inbox: Arc<Inbox>,

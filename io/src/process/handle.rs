@@ -17,14 +17,15 @@ use crate::node::Cluster;
 
 /// What a process can do. It is handed to the process's future and belongs to it.
 ///
-/// A process ends when its future completes, panics, or is stopped by [`exit`](Self::exit), [`kill`](Self::kill) or the death of
-/// a process that it linked to; a stopped future is dropped at its next await. A handle that outlives its future can do no harm:
-/// its receives never complete, and nobody hears of what it monitors.
+/// A process ends when its future completes, panics, or is stopped by [`exit`](Self::exit),
+/// [`kill`](Self::kill) or the death of a process that it linked to; a stopped future is dropped at its next
+/// await. A handle that outlives its future can do no harm: its receives never complete, and nobody hears of
+/// what it monitors.
 pub struct Process {
     pub(super) node: Arc<Inner>,
     pub(super) cell: Arc<Cell>,
-    /// Taken from the inbox, and not yet received. The mutex is never locked: it makes the handle `Sync`, which messages
-    /// need not be, so that `&self` can be held across an await.
+    /// Taken from the inbox, and not yet received. The mutex is never locked: it makes the handle `Sync`,
+    /// which messages need not be, so that `&self` can be held across an await.
     pub(super) held: Mutex<VecDeque<Envelope>>,
 }
 
@@ -47,9 +48,10 @@ impl Process {
 
     /// Sends a message to a process: moved within a node, encoded to another.
     ///
-    /// Ok means that it is on its way. It arrives at most once, behind all that this process sent to that one before; it is lost when
-    /// that process is dead, or when the link breaks, which monitors tell. Waits while more than
-    /// [`high_water`](crate::LinkConfig::high_water) bytes wait for that node. Cancel-safe: a dropped future has sent nothing.
+    /// Ok means that it is on its way. It arrives at most once, behind all that this process sent to that one
+    /// before; it is lost when that process is dead, or when the link breaks, which monitors tell. Waits
+    /// while more than [`high_water`](crate::LinkConfig::high_water) bytes wait for that node. Cancel-safe: a
+    /// dropped future has sent nothing.
     ///
     /// # Errors
     /// When the message cannot be encoded, or this process may not act any more.
@@ -85,7 +87,12 @@ impl Process {
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub async fn nsend_remote<T: Message>(&self, node: &NodeId, name: &Name, message: T) -> Result<(), SendError> {
+    pub async fn nsend_remote<T: Message>(
+        &self,
+        node: &NodeId,
+        name: &Name,
+        message: T,
+    ) -> Result<(), SendError> {
         self.checkpoint().await;
         self.check_term()?;
         self.node.nsend_remote(node, name, message).await
@@ -97,7 +104,8 @@ impl Process {
         channel::open(&self.node, &self.cell)
     }
 
-    /// Sends by a channel. As [`send`](Self::send), but messages by a channel are in order among themselves only.
+    /// Sends by a channel. As [`send`](Self::send), but messages by a channel are in order among themselves
+    /// only.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -137,19 +145,21 @@ impl Process {
         (pid, reference)
     }
 
-    /// Binds this process's life to that of `pid`: when `pid` dies, in whatever way (a normal end too), or when its node cannot be reached,
-    /// this process dies of [`DiedReason::Linked`]. As in Cloud Haskell a link has one direction: the death of this process is nothing to `pid`.
+    /// Binds this process's life to that of `pid`: when `pid` dies, in whatever way (a normal end too), or
+    /// when its node cannot be reached, this process dies of [`DiedReason::Linked`]. As in Cloud Haskell a
+    /// link has one direction: the death of this process is nothing to `pid`.
     pub fn link(&self, pid: &ProcessId) {
         self.node.watch(&self.cell, pid, Watch::Link);
     }
 
-    /// Takes a link back. Afterwards the death of `pid` does not stop this process, unless it has already been told.
+    /// Takes a link back. Afterwards the death of `pid` does not stop this process, unless it has already
+    /// been told.
     pub fn unlink(&self, pid: &ProcessId) {
         self.node.unwatch(&self.cell, pid, Watch::Link);
     }
 
-    /// Asks to be told once when `pid` dies or cannot be reached: a [`ProcessMonitorNotification`] arrives as a message, behind all that `pid`
-    /// had sent.
+    /// Asks to be told once when `pid` dies or cannot be reached: a [`ProcessMonitorNotification`] arrives as
+    /// a message, behind all that `pid` had sent.
     pub fn monitor(&self, pid: &ProcessId) -> MonitorRef {
         let reference = MonitorRef(self.node.next_serial());
         self.node.watch(&self.cell, pid, Watch::Monitor(reference));
@@ -168,8 +178,8 @@ impl Process {
         });
     }
 
-    /// Asks a process to stop, for a reason: it dies of [`DiedReason::Exited`] at its next await, whatever it waits for. Nothing happens when it is
-    /// dead, or when this process may not act any more.
+    /// Asks a process to stop, for a reason: it dies of [`DiedReason::Exited`] at its next await, whatever it
+    /// waits for. Nothing happens when it is dead, or when this process may not act any more.
     ///
     /// Like all signals it never waits: it goes behind what was sent before, also above the high-water mark.
     pub fn exit(&self, pid: &ProcessId, reason: impl AsRef<str>) {
@@ -178,7 +188,8 @@ impl Process {
         }
     }
 
-    /// As [`exit`](Self::exit), but it dies of [`DiedReason::Killed`]. There is no way to refuse either; the two differ for those who are told.
+    /// As [`exit`](Self::exit), but it dies of [`DiedReason::Killed`]. There is no way to refuse either; the
+    /// two differ for those who are told.
     pub fn kill(&self, pid: &ProcessId, reason: impl AsRef<str>) {
         if self.cell.may_act() {
             self.node.kill(pid, reason.as_ref());
@@ -245,7 +256,9 @@ impl Inner {
         if !self.is_local(pid) {
             return Err(RegisterError::NotLocal { pid: pid.clone() });
         }
-        let Some(cell) = self.cell(pid.number()) else { return Err(RegisterError::Dead { pid: pid.clone() }) };
+        let Some(cell) = self.cell(pid.number()) else {
+            return Err(RegisterError::Dead { pid: pid.clone() });
+        };
         self.names.register(name, &cell)
     }
 }

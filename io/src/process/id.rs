@@ -1,4 +1,3 @@
-use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -9,16 +8,24 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-/// The longest advertised address, in bytes. With the incarnation and a process number it stays a valid znode name.
+/// The longest advertised address, in bytes. With the incarnation and a process number it stays a valid znode
+/// name.
 pub const ADDRESS_LEN_MAX: usize = 300;
 
 /// One life of one node: where it is reached, and the 128 bits that it drew when it started.
 ///
-/// A node that restarts on the same address is another one. As text: `127.0.0.1:4000@` and 32 hexadecimal digits.
-#[derive(Clone, PartialEq, Eq)]
-pub struct NodeId {
-    address: Arc<str>,
+/// A node that restarts on the same address is another one. As text: `127.0.0.1:4000@` and 32 hexadecimal
+/// digits.
+///
+/// A clone costs a counter: pids are everywhere.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeId(Arc<Identity>);
+
+/// Compared by incarnation first: the bits decide nearly always, and are compared faster than the text.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Identity {
     incarnation: Incarnation,
+    address: Box<str>,
 }
 
 /// A process of a node. Never reused: not by the node, and not by its successor on the same address.
@@ -36,8 +43,8 @@ pub struct ProcessId {
 pub enum InvalidId {
     /// The address is not `host:port`.
     #[error(
-        "{address:?} is not an address that other nodes can dial: write host:port, the host a name, an IPv4 address \
-         or an IPv6 address in brackets, and the port between 1 and 65535"
+        "{address:?} is not an address that other nodes can dial: write host:port, the host a name, an IPv4 \
+         address or an IPv6 address in brackets, and the port between 1 and 65535"
     )]
     Address {
         /// What stood there.
@@ -71,19 +78,19 @@ impl NodeId {
     pub fn new(address: impl AsRef<str>, incarnation: Incarnation) -> Result<Self, InvalidId> {
         let address = address.as_ref();
         check_address(address)?;
-        Ok(Self { address: address.into(), incarnation })
+        Ok(Self(Arc::new(Identity { incarnation, address: address.into() })))
     }
 
     /// The advertised address, `host:port`.
     #[must_use]
     pub fn address(&self) -> &str {
-        &self.address
+        &self.0.address
     }
 
     /// Which life of the node.
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
-        self.incarnation
+        self.0.incarnation
     }
 }
 
@@ -105,8 +112,8 @@ impl ProcessId {
     }
 }
 
-/// Allowed is what [`Name`](queenright_core::Name) allows and a resolver could know, without the characters that
-/// separate the parts of an id.
+/// Allowed is what [`Name`](queenright_core::Name) allows and a resolver could know, without the characters
+/// that separate the parts of an id.
 fn check_address(address: &str) -> Result<(), InvalidId> {
     if address.len() > ADDRESS_LEN_MAX {
         return Err(InvalidId::AddressTooLong { len: address.len() });
@@ -158,7 +165,7 @@ impl FromStr for ProcessId {
 
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.address, self.incarnation)
+        write!(f, "{}@{}", self.0.address, self.0.incarnation)
     }
 }
 
@@ -180,22 +187,9 @@ impl fmt::Debug for ProcessId {
     }
 }
 
-/// By incarnation first: the bits decide nearly always, and are compared faster than the text.
-impl Ord for NodeId {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.incarnation.cmp(&other.incarnation).then_with(|| self.address.cmp(&other.address))
-    }
-}
-
-impl PartialOrd for NodeId {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 impl Hash for NodeId {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.incarnation.hash(state);
+        self.0.incarnation.hash(state);
     }
 }
 
@@ -205,7 +199,7 @@ impl Serialize for NodeId {
         if serializer.is_human_readable() {
             return serializer.collect_str(self);
         }
-        (&*self.address, self.incarnation.0).serialize(serializer)
+        (&*self.0.address, self.0.incarnation.0).serialize(serializer)
     }
 }
 
@@ -267,7 +261,9 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn a_pid_is_a_znode_name(host in "[a-z]{1,290}", port in 1u16.., bits in any::<u128>(), number in any::<u64>()) {
+        fn a_pid_is_a_znode_name(
+            host in "[a-z]{1,290}", port in 1u16.., bits in any::<u128>(), number in any::<u64>(),
+        ) {
             let node = NodeId::new(format!("{host}:{port}"), Incarnation(bits)).unwrap();
             prop_assert!(Name::new(ProcessId::new(node, number).to_string()).is_ok());
         }
@@ -284,8 +280,22 @@ pub(crate) mod tests {
     fn addresses_that_nobody_could_dial_are_refused() {
         let long = format!("{}:1", "x".repeat(ADDRESS_LEN_MAX));
         for bad in [
-            "", "host", ":1", "host:", "host:0", "host:65536", "host:+1", "host:01", "a b:1", "a/b:1", "a@b:1",
-            "::1:80", "[::1:80", "[]:80", "höst:1", &long,
+            "",
+            "host",
+            ":1",
+            "host:",
+            "host:0",
+            "host:65536",
+            "host:+1",
+            "host:01",
+            "a b:1",
+            "a/b:1",
+            "a@b:1",
+            "::1:80",
+            "[::1:80",
+            "[]:80",
+            "höst:1",
+            &long,
         ] {
             assert!(NodeId::new(bad, Incarnation(1)).is_err(), "{bad:?}");
         }

@@ -10,8 +10,8 @@ use crate::lock::lock;
 
 /// The queue through which messages reach a process or a channel: many senders, one receiver.
 ///
-/// Local messages are not bounded. What other nodes sent is counted until it is received: beyond the high-water mark
-/// the link that delivers it stops reading until the receiver catches up.
+/// Local messages are not bounded. What other nodes sent is counted until it is received: beyond the
+/// high-water mark the link that delivers it stops reading until the receiver catches up.
 pub(crate) struct Inbox {
     state: Mutex<State>,
     /// Rung when the charge falls to half of the mark, and when the inbox closes.
@@ -48,7 +48,8 @@ enum State {
 
 impl Inbox {
     pub(crate) fn new() -> Self {
-        let state = State::Open { queue: VecDeque::new(), receiver: None, charge: 0, received: 0, ring_at: None };
+        let state =
+            State::Open { queue: VecDeque::new(), receiver: None, charge: 0, received: 0, ring_at: None };
         Self { state: Mutex::new(state), drained: Notify::new() }
     }
 

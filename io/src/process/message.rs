@@ -9,8 +9,8 @@ use crate::codec;
 
 /// What can be sent to a process: any type that serde can write and read again.
 ///
-/// Within a node a message is moved; between nodes it is encoded. Both nodes must know the type by the same path
-/// and fields: in practice, they are of the same build.
+/// Within a node a message is moved; between nodes it is encoded. Both nodes must know the type by the same
+/// path and fields: in practice, they are of the same build.
 pub trait Message: Serialize + DeserializeOwned + Send + 'static {}
 impl<T: Serialize + DeserializeOwned + Send + 'static> Message for T {}
 
@@ -45,8 +45,8 @@ enum Body {
 
 /// What an envelope occupies beside its payload, for accounting.
 const ENVELOPE_OVERHEAD: usize = 64;
-/// A smaller payload is copied out of the buffer in which it arrived, so that a message that waits long does not
-/// hold on to a buffer many times its size.
+/// A smaller payload is copied out of the buffer in which it arrived, so that a message that waits long does
+/// not hold on to a buffer many times its size.
 const COPY_BELOW: usize = 4 << 10;
 
 impl Fingerprint {
@@ -88,7 +88,7 @@ impl Envelope {
             match codec::decode::<T>(payload) {
                 Ok(message) => self.body = Body::Local(Box::new(message)),
                 Err(error) => {
-                    tracing::warn!(%error, "dropped a message that cannot be decoded; is its sender of another build?");
+                    tracing::warn!(%error, "dropped a message; is its sender of another build?");
                     return Fit::Spoiled;
                 }
             }

@@ -1,7 +1,8 @@
 //! Processes: tasks with a mailbox and a name that works across nodes, in the manner of Cloud Haskell.
 //!
-//! Delivery is at most once, and in order from any one process to any other, signals (exit, kill, the death that a link or a monitor
-//! tells) included. A process that is to stop does so at its next await: its future is dropped.
+//! Delivery is at most once, and in order from any one process to any other, signals (exit, kill, the death
+//! that a link or a monitor tells) included. A process that is to stop does so at its next await: its future
+//! is dropped.
 //!
 //! ```text
 //! Process (handle.rs, receive.rs)     what a process can do
@@ -36,8 +37,8 @@ pub use channel::{ReceivePort, SendPort};
 pub use error::{SendError, StartError, TrySendError};
 pub use handle::Process;
 pub use id::{ADDRESS_LEN_MAX, InvalidId, NodeId, ProcessId};
-pub use message::Message;
 pub(crate) use message::Fingerprint;
+pub use message::Message;
 pub use reason::{DiedReason, MonitorRef, ProcessMonitorNotification, REASON_LEN_MAX};
 pub use receive::Match;
 pub use registry::RegisterError;

@@ -38,7 +38,8 @@ pub(crate) struct LocalNode {
 pub(crate) struct NodeOptions {
     /// `host:port` to listen on; port 0 for any.
     pub(crate) listen: String,
-    /// `host:port` under which other nodes reach it, when that is not the address it listens on. Port 0 stands for the port that was bound.
+    /// `host:port` under which other nodes reach it, when that is not the address it listens on. Port 0
+    /// stands for the port that was bound.
     pub(crate) advertise: Option<String>,
     pub(crate) incarnation: Incarnation,
     pub(crate) links: LinkConfig,
@@ -46,8 +47,8 @@ pub(crate) struct NodeOptions {
 
 /// What processes, tasks and links share.
 ///
-/// Locks are taken in this order: what is noted of watches between nodes, the table, the names, a process's life. None of them is
-/// held while a link's own lock is waited for, except those of watches.
+/// Locks are taken in this order: what is noted of watches between nodes, the table, the names, a process's
+/// life. None of them is held while a link's own lock is waited for, except those of watches.
 pub(crate) struct Inner {
     pub(super) id: NodeId,
     table: RwLock<Table>,
@@ -205,8 +206,9 @@ impl LocalNode {
         self.inner.stats()
     }
 
-    /// Kills the processes, delivers what they sent, says goodbye to the peers, and closes the links. What is not done after `timeout` is cut
-    /// off. A process that never awaits holds it up beyond that: nothing can stop it.
+    /// Kills the processes, delivers what they sent, says goodbye to the peers, and closes the links. What is
+    /// not done after `timeout` is cut off. A process that never awaits holds it up beyond that: nothing can
+    /// stop it.
     pub(crate) async fn close(&self, timeout: Duration) {
         let deadline = tokio::time::Instant::now() + timeout;
         self.inner.doom_all();

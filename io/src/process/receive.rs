@@ -43,8 +43,8 @@ impl Process {
         tokio::time::timeout(timeout, self.expect()).await.ok()
     }
 
-    /// The first message in the mailbox that fits one of the cases, which are tried in their order; waits for one. Other messages stay where
-    /// they are. Cancel-safe.
+    /// The first message in the mailbox that fits one of the cases, which are tried in their order; waits for
+    /// one. Other messages stay where they are. Cancel-safe.
     ///
     /// ```ignore
     /// match p.receive_wait([Match::on(Event::Job), Match::on(Event::Died)]).await { … }

@@ -88,7 +88,8 @@ impl Registry {
             Some(holder) => return Err(RegisterError::Taken { name, holder: holder.clone() }),
             None => {}
         }
-        // Under the lock: a process is buried before its names are forgotten, so that no name outlives its process.
+        // Under the lock: a process is buried before its names are forgotten, so that no name outlives its
+        // process.
         if cell.is_stopping() {
             return Err(RegisterError::Dead { pid: cell.pid().clone() });
         }
@@ -230,8 +231,10 @@ mod tests {
         let (registry, one, two) = (Arc::new(Registry::default()), cell(1), cell(2));
         registry.register(name("old"), &one).unwrap();
         let mut changes = registry.follow();
-        let registered = |text, cell: &Cell| NameChange::Registered { name: name(text), pid: cell.pid().clone() };
-        let unregistered = |text, cell: &Cell| NameChange::Unregistered { name: name(text), pid: cell.pid().clone() };
+        let registered =
+            |text, cell: &Cell| NameChange::Registered { name: name(text), pid: cell.pid().clone() };
+        let unregistered =
+            |text, cell: &Cell| NameChange::Unregistered { name: name(text), pid: cell.pid().clone() };
         assert_eq!(changes.next().await, [registered("old", &one)]);
 
         registry.register(name("brief"), &one).unwrap();

@@ -40,8 +40,9 @@ impl LocalNode {
 
     /// Starts a process on a pid that was reserved.
     ///
-    /// Its future is polled only while `gate` is open, tested before every poll, and what it sends is tested too. When the gate is
-    /// found closed the process is killed; whoever closes it should [`kill`](Tenant::kill) too, for nothing polls an idle process.
+    /// Its future is polled only while `gate` is open, tested before every poll, and what it sends is tested
+    /// too. When the gate is found closed the process is killed; whoever closes it should
+    /// [`kill`](Tenant::kill) too, for nothing polls an idle process.
     pub(crate) fn spawn_reserved<F, Fut>(&self, mut parked: Parked, gate: Gate, body: F) -> Tenant
     where
         F: FnOnce(Process) -> Fut + Send + 'static,

@@ -1,8 +1,9 @@
 //! Links and monitors: who is to be told of whose death.
 //!
-//! A watch on a process of another node is noted on both sides. Here, by process ([`RemoteWatches`]); there, by node: however many of our
-//! processes watch one of theirs, their node tells ours once. When the links between both nodes are lost, each side
-//! forgets what it noted, and ours fires all of it: so every watch fires exactly once, whatever is lost.
+//! A watch on a process of another node is noted on both sides. Here, by process ([`RemoteWatches`]); there,
+//! by node: however many of our processes watch one of theirs, their node tells ours once. When the links
+//! between both nodes are lost, each side forgets what it noted, and ours fires all of it: so every watch
+//! fires exactly once, whatever is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -173,7 +173,8 @@ async fn a_killed_process_stops_wherever_it_awaits_and_its_future_is_dropped() {
         }
     };
     type Body = Box<dyn FnOnce(Process) -> futures_util::future::BoxFuture<'static, ()> + Send>;
-    let bodies: [Body; 2] = [Box::new(move |p| Box::pin(sleeper(p))), Box::new(move |p| Box::pin(spinner(p)))];
+    let bodies: [Body; 2] =
+        [Box::new(move |p| Box::pin(sleeper(p))), Box::new(move |p| Box::pin(spinner(p)))];
     for body in bodies {
         let dropped = Arc::new(AtomicBool::new(false));
         let noted = Noted(dropped.clone());

@@ -1,7 +1,6 @@
 //! Nodes together: on one machine, over loopback TCP, and over a network in memory that can be cut.
 
 mod faults;
-mod intruders;
 mod local;
 mod remote;
 mod tenants;
@@ -21,9 +20,9 @@ use crate::port::{Host, Network};
 pub(crate) use super::id::tests::nodes;
 
 /// Long enough for anything that should happen.
-pub(super) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-pub(super) async fn start(
+pub(crate) async fn start(
     network: Arc<dyn Network>,
     listen: &str,
     links: LinkConfig,
@@ -38,14 +37,14 @@ pub(super) async fn start(
 }
 
 /// A node on loopback TCP.
-pub(super) async fn tcp_node() -> LocalNode {
+pub(crate) async fn tcp_node() -> LocalNode {
     start(Arc::new(Tcp), "127.0.0.1:0", LinkConfig::default()).await.unwrap()
 }
 
 /// Runs `body` as a process of `node`, and gives what it returns.
 ///
 /// Panics when the process dies, or takes longer than [`SOON`].
-pub(super) async fn within<R, F, Fut>(node: &LocalNode, body: F) -> R
+pub(crate) async fn within<R, F, Fut>(node: &LocalNode, body: F) -> R
 where
     R: Send + 'static,
     F: FnOnce(Process) -> Fut + Send + 'static,
@@ -59,7 +58,7 @@ where
 }
 
 /// A process that answers each `u64` with the same, and its pid.
-pub(super) fn spawn_echo(node: &LocalNode) -> ProcessId {
+pub(crate) fn spawn_echo(node: &LocalNode) -> ProcessId {
     node.spawn(|mut p| async move {
         loop {
             let (from, number) = p.expect::<(ProcessId, u64)>().await;
@@ -69,7 +68,7 @@ pub(super) fn spawn_echo(node: &LocalNode) -> ProcessId {
 }
 
 /// Completes when `condition` holds. Panics when it does not within [`SOON`].
-pub(super) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let wait = async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(2)).await;
