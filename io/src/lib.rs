@@ -42,3 +42,8 @@ pub use queenright_core::op::{CreateMode, ErrorCode, Version, Write, WriteReply}
 pub use queenright_core::output::{Instance, InstanceChange, RegistrationStatus, SessionStatus, StopReason};
 pub use queenright_core::{Freshness, Holder, Name, Path, Token};
 pub use registration::Registration;
+
+/// The code in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
