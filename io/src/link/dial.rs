@@ -61,6 +61,7 @@ pub(super) async fn run(links: Arc<Links>, mut outbound: Arc<Outbound>) {
             biased;
             () = links.closed.cancelled() => return,
             () = successor.stopped() => return,
+            () = links.closing.cancelled() => {}
             () = tokio::time::sleep(rest(&*links.host, failures)) => {}
         }
         failures += 1;

@@ -31,6 +31,9 @@ pub(crate) struct Links {
     inbound: Mutex<BTreeMap<NodeId, Arc<Inbound>>>,
     outbound: RwLock<Outbounds>,
     runtime: Handle,
+    /// One writer for each peer.
+    writers: TaskTracker,
+    /// All others.
     tasks: TaskTracker,
     /// Cancelled at once when the node closes: no further connection is accepted.
     pub(super) closing: CancellationToken,
@@ -124,6 +127,7 @@ impl Links {
             inbound: Mutex::default(),
             outbound: RwLock::new(Outbounds { phase: Phase::Open, by_peer: BTreeMap::new() }),
             runtime,
+            writers: TaskTracker::new(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             closed: CancellationToken::new(),
@@ -229,15 +233,15 @@ impl Links {
                 }
             }
         }
+        self.writers.close();
         self.tasks.close();
         let flushed = async {
-            while !read(&self.outbound).by_peer.is_empty() {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            self.writers.wait().await;
             let _ = tokio::time::timeout(LINGER, self.tasks.wait()).await;
         };
         let _ = tokio::time::timeout_at(deadline, flushed).await;
         self.abort();
+        self.writers.wait().await;
         self.tasks.wait().await;
     }
 
@@ -355,7 +359,7 @@ impl Links {
             Phase::Open => {
                 let outbound = Arc::new(Outbound::new(peer.clone()));
                 outbounds.by_peer.insert(peer.clone(), outbound.clone());
-                self.spawn(dial::run(self.clone(), outbound.clone()));
+                self.writers.spawn_on(dial::run(self.clone(), outbound.clone()), &self.runtime);
                 Some(outbound)
             }
             Phase::Closing => None,

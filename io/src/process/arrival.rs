@@ -100,7 +100,7 @@ impl Inner {
             }
             Signal::Died { target, reason } => {
                 let watchers = lock(&self.remote).take(from, target);
-                self.tell_all(from, target, watchers, &reason);
+                self.tell_all(from, target, watchers, &reason.bounded());
             }
             Signal::Exit { target, reason } => self.doom(target, DiedReason::Exited(reason)),
             Signal::Kill { target, reason } => self.doom(target, DiedReason::Killed(reason)),
@@ -109,7 +109,8 @@ impl Inner {
 
     fn doom(&self, target: u64, reason: DiedReason) {
         if let Some(cell) = self.cell(target) {
-            cell.doom(reason);
+            // It is told on, and a signal has a limit.
+            cell.doom(reason.bounded());
         }
     }
 }

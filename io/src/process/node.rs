@@ -1,6 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
@@ -287,9 +286,7 @@ impl Inner {
         write(&self.table).cells.remove(&pid.number());
         // A name that is gone before the death is told cannot be found by who was told.
         self.names.forget(pid.number());
-        if catch_unwind(AssertUnwindSafe(|| cell.close())).is_err() {
-            tracing::warn!(%pid, "a message panicked while it was dropped with its mailbox");
-        }
+        cell.close();
         for (target, watch) in relations.watching() {
             self.stop_being_told(pid.number(), target, watch);
         }

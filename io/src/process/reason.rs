@@ -50,6 +50,17 @@ pub struct ProcessMonitorNotification {
 }
 
 impl DiedReason {
+    /// This reason with no more text than [`REASON_LEN_MAX`], for what came from elsewhere.
+    pub(crate) fn bounded(self) -> Self {
+        match self {
+            Self::Exception(text) => Self::Exception(bounded(text)),
+            Self::Exited(text) => Self::Exited(bounded(text)),
+            Self::Killed(text) => Self::Killed(bounded(text)),
+            Self::Linked { origin, reason } => Self::Linked { origin, reason: bounded(reason) },
+            Self::Normal | Self::Disconnected | Self::NodeDown | Self::UnknownId => self,
+        }
+    }
+
     /// What a process dies of that was linked to `pid`, which died of `self`.
     ///
     /// A chain of links names its origin only: reasons do not grow along it.

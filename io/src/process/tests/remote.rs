@@ -280,3 +280,19 @@ async fn a_large_message_crosses() {
     within(&a, |p| async move { p.send(&target, sent).await.unwrap() }).await;
     assert!(received.await.unwrap() == text);
 }
+
+#[tokio::test]
+async fn a_reason_of_any_length_reaches_everybody() {
+    let (a, b) = (tcp_node().await, tcp_node().await);
+    let echo = spawn_echo(&b);
+    within(&a, |mut p| async move {
+        p.monitor(&echo);
+        // As a careless implementation of the protocol could send it.
+        let kill = crate::link::Signal::Kill { target: echo.number(), reason: "x".repeat(3000) };
+        p.node.links.signal(echo.node(), &kill);
+        let told: ProcessMonitorNotification = p.expect().await;
+        let len = crate::process::REASON_LEN_MAX;
+        assert_eq!(told.reason, DiedReason::Killed("x".repeat(len)));
+    })
+    .await;
+}
