@@ -60,11 +60,11 @@ pub(crate) struct Setup {
     )]
     pub(crate) zookeeper: String,
 
-    /// Where this node listens for others; port 0 is any. [default: 127.0.0.1:0]
+    /// Where this node listens for others; port 0 is any. Not for the demo. [default: 127.0.0.1:0]
     #[arg(long, global = true, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
 
-    /// Under which address other nodes reach this one, if not the one on which it listens.
+    /// Under which address other nodes reach this one, if not the one on which it listens. Not for the demo.
     #[arg(long, global = true, value_name = "HOST:PORT")]
     pub(crate) advertise: Option<String>,
 

@@ -132,6 +132,19 @@ fn without_a_boss_the_requestor_gives_up() {
 
 #[test]
 #[ignore = "needs ZooKeeper: make live"]
+fn a_stranger_is_told_of_the_cookie() {
+    let zookeeper = ZooKeeper::start();
+    let servers = zookeeper.connect_string();
+    let honest = Running::start(&mut boss(&servers, &["--cookie", "honey", "--work", "10ms"]));
+    honest.wait_for("Ready");
+    assert!(run(&mut boss(&servers, &["--cookie", "honey", "sweep"])).status.success());
+    let output = run(&mut boss(&servers, &["--cookie", "vinegar", "--timeout", "2s", "sweep"]));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(complaint(&output).contains("the same --cookie"), "{output:?}");
+}
+
+#[test]
+#[ignore = "needs ZooKeeper: make live"]
 fn a_requestor_outlives_its_boss() {
     let zookeeper = ZooKeeper::start();
     let servers = zookeeper.connect_string();

@@ -32,6 +32,7 @@ enum Progress {
     Sent { boss: ProcessId },
     Accepted { boss: ProcessId },
     Full { boss: ProcessId },
+    Lost { boss: ProcessId, reason: String },
 }
 
 /// Has `task` done, by whichever boss there is, and returns who did it.
@@ -57,9 +58,11 @@ async fn pursue(process: &mut Process, mut job: Job, progress: &mut Progress, vo
         voice.tell(&Event::FoundBoss { boss: boss.clone() });
         match ask(process, &job, &boss, progress, voice).await {
             Ok(worker) => return worker,
-            Err(reason) => voice.tell(&Event::LostBoss { reason }),
+            Err(reason) => {
+                *progress = Progress::Lost { boss: boss.clone(), reason: reason.clone() };
+                voice.tell(&Event::LostBoss { reason });
+            }
         }
-        *progress = Progress::LookingForBoss { trouble: None };
         // It may be done, and its report lost with the boss.
         job = job.once_more();
         lost = Some(boss);
@@ -73,7 +76,8 @@ async fn find(process: &Process, lost: Option<&ProcessId>, progress: &mut Progre
     loop {
         match process.whereis_global(BOSS).await {
             Ok(Some(boss)) if Some(&boss) != lost || patience.is_elapsed() => return boss,
-            Ok(_) => *progress = Progress::LookingForBoss { trouble: None },
+            Ok(Some(_)) => {}
+            Ok(None) => *progress = Progress::LookingForBoss { trouble: None },
             Err(error) => *progress = Progress::LookingForBoss { trouble: Some(error.to_string()) },
         }
         tokio::select! {
@@ -102,8 +106,13 @@ async fn ask(
             process.demonitor(monitor);
             return Err(error.to_string());
         }
-        if let Progress::LookingForBoss { .. } = progress {
-            *progress = Progress::Sent { boss: boss.clone() };
+        match progress {
+            Progress::LookingForBoss { .. } => *progress = Progress::Sent { boss: boss.clone() },
+            // A boss that cannot be reached is lost again: that tells more.
+            Progress::Lost { .. }
+            | Progress::Sent { .. }
+            | Progress::Accepted { .. }
+            | Progress::Full { .. } => {}
         }
         loop {
             let heard = process.receive_timeout(
@@ -156,6 +165,11 @@ impl fmt::Display for Progress {
             Self::Accepted { boss } => {
                 write!(f, "the boss, {boss}, has accepted it, and no worker has reported it done")
             }
+            Self::Lost { boss, reason } => write!(
+                f,
+                "the boss, {boss}, was lost ({reason}), and there is no other; can this machine reach it, and have both \
+                 the same --cookie?"
+            ),
             Self::Full { boss } => write!(f, "the boss, {boss}, has too much to do; try again later"),
         }
     }

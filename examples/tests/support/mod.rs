@@ -32,11 +32,12 @@ fn build() -> PathBuf {
     let profile = test.parent().unwrap().parent().unwrap();
     let folder = profile.join("examples");
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let changed = ["core/src", "io/src", "examples"].map(|part| newest(&workspace.join(part)));
-    let built = ["boss", "discovery", "singleton"].map(|name| {
-        fs::metadata(folder.join(name)).and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
-    });
-    if built.iter().min() < changed.iter().max() {
+    let library = newest(&workspace.join("core/src")).max(newest(&workspace.join("io/src")));
+    let sources = [("boss", "boss"), ("discovery", "discovery.rs"), ("singleton", "singleton.rs")];
+    let is_stale = |(name, source): (&str, &str)| {
+        newest(&folder.join(name)) < library.max(newest(&workspace.join("examples").join(source)))
+    };
+    if sources.into_iter().any(is_stale) {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--locked", "-p", "queenright-examples", "--examples"]);
         if profile.ends_with("release") {
@@ -48,19 +49,12 @@ fn build() -> PathBuf {
     folder
 }
 
-/// When a Rust source in `folder`, tests aside, was last changed.
-fn newest(folder: &Path) -> SystemTime {
-    let newest = fs::read_dir(folder).unwrap().map(|entry| {
-        let entry = entry.unwrap();
-        let path = entry.path();
-        if entry.file_type().unwrap().is_dir() {
-            if path.ends_with("tests") { SystemTime::UNIX_EPOCH } else { newest(&path) }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            entry.metadata().unwrap().modified().unwrap()
-        } else {
-            SystemTime::UNIX_EPOCH
-        }
-    });
+/// When the file, or the latest of all files below the folder, was changed; the beginning of time for what is not there.
+fn newest(path: &Path) -> SystemTime {
+    if !path.is_dir() {
+        return fs::metadata(path).and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+    }
+    let newest = fs::read_dir(path).unwrap().map(|entry| newest(&entry.unwrap().path()));
     newest.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
