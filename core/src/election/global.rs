@@ -98,20 +98,26 @@ pub(crate) struct Standing {
 }
 
 impl Global {
-    pub(crate) fn new(name: Name, out: &Outbox) -> Self {
+    /// `released`: see [`Self::released`] of an earlier machine for this global.
+    pub(crate) fn new(name: Name, released: Option<i32>, out: &Outbox) -> Self {
         Self {
             path: out.layout.term(&name),
             queue: Queue::new(name.clone(), out),
             name,
             candidacy: Candidacy::Out,
             role: Role::Follower { open: Open::No },
-            view: TermView::new(),
+            view: TermView::new(released),
             interest: Interest::None,
             observed: None,
             backoff: Backoff::default(),
             retry_at: None,
             told: Holder::Unknown,
         }
+    }
+
+    /// The version below which no view of this global may be believed, if this node released a term of it (rule 6).
+    pub(crate) fn released(&self) -> Option<i32> {
+        self.view.released()
     }
 
     /// Whether nothing is wanted of it, and nothing is left to be done.
@@ -231,6 +237,8 @@ impl Global {
                 if is_applied {
                     self.resolve_by_read(standing, out);
                 } else {
+                    // An older view: another read must follow, for this one may have left its watch for nothing.
+                    self.view.read_again();
                     self.pause(out);
                 }
             }

@@ -34,6 +34,9 @@ pub(crate) struct Election {
     wanted: BTreeSet<Name>,
     holding: BTreeSet<Name>,
     leading: BTreeSet<Name>,
+    /// Of globals that are in `globals` no more: what rule 6 wants remembered, as long as the lease lasts under which
+    /// their terms were led.
+    released: BTreeMap<Name, i32>,
 }
 
 impl Election {
@@ -175,6 +178,8 @@ impl Election {
     }
 
     pub(crate) fn handle_lease_gone(&mut self, standing: &Standing, out: &mut Outbox) {
+        // Records that name the old lease are not this node's any more, however old they are.
+        self.released.clear();
         for name in self.holding.clone() {
             if let Some(global) = self.globals.get_mut(&name) {
                 global.handle_lease_gone(out);
@@ -308,7 +313,8 @@ impl Election {
     }
 
     fn global(&mut self, name: &Name, out: &Outbox) -> &mut Global {
-        self.globals.entry(name.clone()).or_insert_with(|| Global::new(name.clone(), out))
+        let released = self.released.remove(name);
+        self.globals.entry(name.clone()).or_insert_with(|| Global::new(name.clone(), released, out))
     }
 
     /// Lets a global do what is due, and keeps the indices true.
@@ -321,6 +327,9 @@ impl Election {
         if global.is_idle()
             && let Some(global) = self.globals.remove(name)
         {
+            if let Some(version) = global.released() {
+                self.released.insert(name.clone(), version);
+            }
             global.leave(&mut self.records, out);
         }
     }

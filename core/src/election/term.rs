@@ -108,6 +108,8 @@ pub(super) struct TermView {
     known: Known,
     /// No version below this is believed (rule 5).
     floor: Option<i32>,
+    /// The floor that the last release under this view left (rule 6).
+    released: Option<i32>,
     read: Read,
     read_at: Instant,
     /// Since when the connection that watched it is down.
@@ -140,10 +142,12 @@ enum Read {
 }
 
 impl TermView {
-    pub(super) fn new() -> Self {
+    /// A view of a record of which this node knows that it is at `released` at least.
+    pub(super) fn new(released: Option<i32>) -> Self {
         Self {
             known: Known::Nothing,
-            floor: None,
+            floor: released,
+            released,
             read: Read::Wanted,
             read_at: Instant::ORIGIN,
             down_since: None,
@@ -270,7 +274,14 @@ impl TermView {
         if !out.config.is_mutated(Mutation::ReleaseNotFinal) {
             self.floor = Some(version.wrapping_add(1));
         }
+        self.released = self.floor;
         self.read_behind();
+    }
+
+    /// What must not be forgotten as long as this node's lease lasts: a read that shows an older term is out of date, and
+    /// would have this node hold again what it released.
+    pub(super) fn released(&self) -> Option<i32> {
+        self.released
     }
 
     /// There is a record now, and what it says must be read.
@@ -284,6 +295,7 @@ impl TermView {
         let was_known = self.floor.is_some();
         self.known = Known::Missing;
         self.floor = None;
+        self.released = None;
         was_known
     }
 
