@@ -31,6 +31,7 @@ mod queue;
 mod shape;
 mod show;
 mod sometimes;
+mod stale;
 mod strike;
 mod trace;
 mod workload;

@@ -46,6 +46,8 @@ pub struct Plan {
     pub heal_at: Duration,
     /// How long after that the last checks are.
     pub quiet: Duration,
+    /// One read in so many of the election's records shows an older state; 0 for none.
+    pub stale_one_in: u64,
     /// The slowest stop of an application.
     pub stop_time_max: Duration,
     /// The nodes.
@@ -176,6 +178,7 @@ impl Plan {
             tick,
             heal_at,
             quiet,
+            stale_one_in: draw.pick(&[0, 0, 0, 2, 8]),
             stop_time_max,
             nodes: (0..limits.nodes).map(|node| NodePlan::draw(seed, node, &limits)).collect(),
             network: NetworkPlan::draw(seed, lease),
@@ -271,8 +274,14 @@ impl fmt::Display for Plan {
         )?;
         writeln!(
             f,
-            "  lease {:?}, session {:?} (tick {:?}), slowest stop {:?}; heals at {:?}, ends {:?} later",
-            self.lease, self.session_timeout, self.tick, self.stop_time_max, self.heal_at, self.quiet
+            "  lease {:?}, session {:?} (tick {:?}), slowest stop {:?}, one stale read in {}; heals at {:?}, ends {:?} later",
+            self.lease,
+            self.session_timeout,
+            self.tick,
+            self.stop_time_max,
+            self.stale_one_in,
+            self.heal_at,
+            self.quiet
         )?;
         let NetworkPlan { delay_min, delay_max, spike_one_in, spike_max } = self.network;
         writeln!(f, "  delays {delay_min:?} to {delay_max:?}, one in {spike_one_in} up to {spike_max:?}")?;

@@ -25,6 +25,8 @@ pub(super) enum Due {
     Stopped { node: u8, life: u32, global: u8, token: Token },
     /// The server's earliest deadline.
     ServerWake,
+    /// A follower has caught up, and sends the event that it owes.
+    CaughtUp(u32),
     /// A fault of the plan.
     Fault(u32),
     /// A step of the workload.

@@ -90,6 +90,8 @@ reached! {
     ReplyOvertookEvent,
     /// A change of the session's state was delivered before a reply that preceded it.
     StateOvertookReply,
+    /// A read of a record of the election showed an older state.
+    StaleRead,
     /// A foreign child appeared.
     ForeignChild,
 }

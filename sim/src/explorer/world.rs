@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use queenright_core::wire::{Acl, ConnectRequest, Request as Record};
+use queenright_core::wire::{Acl, ConnectRequest, Request as Record, WatchedEvent};
 use queenright_core::{Config, Coordinator, Incarnation, Instant};
 
 use super::alarm::Alarm;
@@ -10,19 +10,20 @@ use super::application::{Application, Names};
 use super::client::{Client, Env};
 use super::clock::Clock;
 use super::fault::When;
-use super::mix::mix;
+use super::mix::{mix, nanos, scale};
 use super::network::{Network, Sender, ToServer};
 use super::plan::{CLOCK_RATE_PPM, Plan};
 use super::process::{Node, Pause, Presence, Process};
 use super::queue::{Due, Queue};
 use super::sometimes::{Reached, Sometimes};
+use super::stale::{OldViews, Stale};
 use super::trace::{Trace, Tracing};
 use super::workload::Step;
 use crate::checkers::{
     Alternation, BoundedRequests, Caches, Completion, ExclusiveBelief, LeaseNames, LeaseRecords, Life,
     RisingTokens, Violation,
 };
-use crate::zookeeper::{ConnectionId, ServerConfig, ZooKeeper};
+use crate::zookeeper::{ConnectionId, FromServer, ServerConfig, ZooKeeper};
 
 /// More events than any run needs: whoever gets here is going round in circles.
 const EVENTS_MAX: u64 = 1_000_000;
@@ -49,6 +50,9 @@ pub(super) struct World<'a> {
     pub(super) tied: Vec<(u8, u32, Duration, u32)>,
     /// Znodes that an outside hand put where a registration belongs.
     pub(super) squatters: Vec<String>,
+    old_views: OldViews,
+    /// Events that lagging followers owe.
+    owed: Vec<(ConnectionId, WatchedEvent)>,
     /// Connections of outside hands, counted.
     hands: u64,
     server_alarm: Alarm,
@@ -119,6 +123,8 @@ impl<'a> World<'a> {
             events: 0,
             tied: Vec::new(),
             squatters: Vec::new(),
+            old_views: OldViews::new(mix(plan.seed, 5 << 32), plan.stale_one_in),
+            owed: Vec::new(),
             hands: 0,
             server_alarm: Alarm::default(),
         };
@@ -177,6 +183,10 @@ impl<'a> World<'a> {
             Due::CoreWake { node, life } => self.core_wakes(node, life)?,
             Due::Stopped { node, life, global, token } => self.stopped(node, life, global, token)?,
             Due::ServerWake => self.server_wakes()?,
+            Due::CaughtUp(number) => {
+                let (connection, event) = self.owed[number as usize].clone();
+                self.network.answer(self.now, &mut self.queue, connection, FromServer::Event(event));
+            }
             Due::Fault(number) => self.strike(number)?,
             Due::Action(number) => {
                 let action = self.plan.actions[number as usize];
@@ -204,6 +214,7 @@ impl<'a> World<'a> {
             Due::Action(number) => self.plan.actions[number as usize].node,
             Due::ToServer(_)
             | Due::ServerWake
+            | Due::CaughtUp(_)
             | Due::Fault(_)
             | Due::Resume { .. }
             | Due::Restart { .. }
@@ -222,6 +233,9 @@ impl<'a> World<'a> {
             ToServer::Request { xid, request } => {
                 if sender == Sender::Gone && is_write(&request) {
                     self.sometimes.reach(Reached::WriteOutlivedItsSender);
+                }
+                if self.now < self.heal_at {
+                    self.old_views.before(self.server.tree(), connection, xid, &request);
                 }
                 self.server.request(self.now, connection, xid, request);
             }
@@ -244,12 +258,26 @@ impl<'a> World<'a> {
 
     /// Sends what the server says, and looks at what it did.
     pub(super) fn drain_server(&mut self) -> Result<(), Violation> {
-        while let Some((connection, message)) = self.server.poll_output() {
+        while let Some((connection, mut message)) = self.server.poll_output() {
+            if let Some(stale) = self.old_views.after(connection, &mut message) {
+                self.sometimes.reach(Reached::StaleRead);
+                self.owe(connection, stale);
+            }
             self.network.answer(self.now, &mut self.queue, connection, message);
         }
         self.set_server_alarm();
         self.checks.caches.tree_changed(self.now, self.server.tree());
         self.checks.records.tree_changed(self.server.tree(), &self.names.root)
+    }
+
+    /// The event of a stale read comes later, when the follower that answered it has caught up.
+    fn owe(&mut self, connection: ConnectionId, stale: Stale) {
+        let Some(event) = stale.owed else { return };
+        let number = u32::try_from(self.owed.len()).unwrap_or(u32::MAX);
+        self.owed.push((connection, event));
+        let lag = scale(mix(self.plan.seed, 4 << 32 | u64::from(number)), nanos(self.plan.lease * 2));
+        let at = self.now.after(Duration::from_nanos(lag)).min(self.heal_at);
+        self.queue.at(at, Due::CaughtUp(number));
     }
 
     fn set_server_alarm(&mut self) {
