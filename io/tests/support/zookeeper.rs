@@ -24,7 +24,9 @@ use std::time::{Duration, Instant};
 /// The length of a server's clock tick: sessions may be as short as two of them, and end within one.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 
-const CLASSPATH: &str = "/usr/share/java/zookeeper.jar";
+const ZOOKEEPER_JAR: &str = "/usr/share/java/zookeeper.jar";
+/// Debian's jar names what it needs itself, but for the log and for TLS.
+const MORE_JARS: [&str; 3] = ["slf4j-simple.jar", "netty-codec.jar", "netty-resolver.jar"];
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 const WORD_TIMEOUT: Duration = Duration::from_secs(2);
 /// Below the range from which Linux takes ports for outgoing connections.
@@ -42,6 +44,13 @@ struct Server {
     shell: Option<Shell>,
 }
 
+/// A port for TLS. The server reads the files whenever somebody connects.
+struct Secure<'a> {
+    identity: &'a str,
+    authorities: &'a str,
+    port: u16,
+}
+
 /// The shell that holds a server, and the server's own process id.
 struct Shell {
     child: Child,
@@ -51,23 +60,28 @@ struct Shell {
 impl ZooKeeper {
     /// Starts one server, and waits until it serves.
     pub(crate) fn start() -> Self {
-        Self::start_servers(1)
+        Self::start_servers(1, None)
+    }
+
+    /// Starts one server that also takes clients over TLS, and only those that show a certificate; `identity` is
+    /// its own certificate and key, all in PEM. Gives the address for them.
+    pub(crate) fn start_secure(identity: &str, authorities: &str) -> (Self, SocketAddr) {
+        let secure = Secure { identity, authorities, port: free_port() };
+        let address = (Ipv4Addr::LOCALHOST, secure.port).into();
+        (Self::start_servers(1, Some(&secure)), address)
     }
 
     /// Starts an ensemble of three, and waits until all of them serve.
     pub(crate) fn ensemble() -> Self {
-        Self::start_servers(3)
+        Self::start_servers(3, None)
     }
 
-    fn start_servers(count: usize) -> Self {
-        static COUNTER: AtomicU32 = AtomicU32::new(0);
+    fn start_servers(count: usize, secure: Option<&Secure<'_>>) -> Self {
         assert!(
-            Path::new(CLASSPATH).exists(),
-            "no {CLASSPATH}: apt-get install -y --no-install-recommends zookeeper default-jre-headless"
+            Path::new(ZOOKEEPER_JAR).exists(),
+            "no {ZOOKEEPER_JAR}: apt-get install -y --no-install-recommends zookeeper default-jre-headless"
         );
-        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let directory =
-            std::env::temp_dir().join(format!("queenright-zookeeper-{}-{number}", std::process::id()));
+        let directory = unused_directory();
         let ports: Vec<[u16; 3]> = (0..count).map(|_| [free_port(), free_port(), free_port()]).collect();
         let quorum: String = match count {
             1 => String::new(),
@@ -84,10 +98,11 @@ impl ZooKeeper {
             let settings = format!(
                 "tickTime={tick}\ninitLimit=50\nsyncLimit=20\ndataDir={data}\nclientPort={client_port}\n\
                  clientPortAddress=127.0.0.1\nmaxClientCnxns=0\nminSessionTimeout={least}\n\
-                 maxSessionTimeout=60000\n{quorum}",
+                 maxSessionTimeout=60000\n{quorum}{secure}",
                 tick = TICK.as_millis(),
                 data = directory.join("data").display(),
                 least = 2 * TICK.as_millis(),
+                secure = secure.map(|secure| secure.settings(&directory)).unwrap_or_default(),
             );
             fs::write(directory.join("zoo.cfg"), settings).unwrap();
             zookeeper.servers.insert(n, Server { directory, client_port, shell: None });
@@ -222,6 +237,8 @@ impl ZooKeeper {
 
     fn launch(&mut self, n: usize) {
         let server = self.servers.get_mut(&n).unwrap();
+        let more_jars = MORE_JARS.map(|jar| format!(":/usr/share/java/{jar}"));
+        let classpath = format!("{ZOOKEEPER_JAR}{}", more_jars.concat());
         let script = r#"java "$@" </dev/null >>"$LOG" 2>&1 & echo $!; read -r _; kill -KILL $! 2>/dev/null"#;
         let mut child = Command::new("sh")
             .args(["-c", script, "sh", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
@@ -232,7 +249,7 @@ impl ZooKeeper {
                 "-Dznode.container.checkIntervalMs=1000",
                 "-Dzookeeper.forceSync=no",
             ])
-            .args(["-cp", CLASSPATH, "org.apache.zookeeper.server.quorum.QuorumPeerMain"])
+            .args(["-cp", &classpath, "org.apache.zookeeper.server.quorum.QuorumPeerMain"])
             .arg(server.directory.join("zoo.cfg"))
             .env("LOG", server.directory.join("log"))
             .stdin(Stdio::piped())
@@ -276,6 +293,22 @@ impl ZooKeeper {
     }
 }
 
+impl Secure<'_> {
+    fn settings(&self, directory: &Path) -> String {
+        let (key_store, trust_store) = (directory.join("identity.pem"), directory.join("authorities.pem"));
+        fs::write(&key_store, self.identity).unwrap();
+        fs::write(&trust_store, self.authorities).unwrap();
+        format!(
+            "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory\n\
+             secureClientPort={}\nsecureClientPortAddress=127.0.0.1\n\
+             ssl.keyStore.location={}\nssl.trustStore.location={}\n",
+            self.port,
+            key_store.display(),
+            trust_store.display()
+        )
+    }
+}
+
 impl Drop for ZooKeeper {
     fn drop(&mut self) {
         for server in self.servers.values_mut() {
@@ -293,6 +326,13 @@ impl Drop for ZooKeeper {
 fn end(shell: &mut Shell) {
     drop(shell.child.stdin.take());
     let _ = shell.child.wait();
+}
+
+/// A directory that nobody else has.
+fn unused_directory() -> PathBuf {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("queenright-zookeeper-{}-{number}", std::process::id()))
 }
 
 fn free_port() -> u16 {
