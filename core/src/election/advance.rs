@@ -49,6 +49,8 @@ impl Global {
         match self.view.known() {
             Known::Nothing => Holder::Unknown,
             Known::Missing | Known::Appeared | Known::Vacant { .. } => Holder::Vacant,
+            // Read before this node gave it up, and not again since.
+            Known::Held { .. } if self.view.is_released() => Holder::Vacant,
             Known::Held { lease, payload, token, .. } => {
                 let own = standing.lease.as_ref() == Some(lease);
                 match self.life_of_holder(records, out) {
@@ -220,6 +222,10 @@ impl Global {
                 self.interest == Interest::LookedUp || self.queue.rank().is_some_and(|rank| rank <= 1)
             }
         };
+        if self.is_standing() && matches!(self.view.known(), Known::Missing) {
+            // Until now this node only waited for a record to appear; whoever stands makes it.
+            self.view.read_again();
+        }
         if !self.view.needs_read(needs_watch) {
             return;
         }
