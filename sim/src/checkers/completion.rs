@@ -1,9 +1,9 @@
 //! Every request is answered once, and every call of the application comes to its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use queenright_core::output::RegistrationStatus;
-use queenright_core::{Event, Name, RegistrationId, RequestId};
+use queenright_core::{Event, Instant, Name, RegistrationId, RequestId};
 
 use super::{Life, Violation};
 
@@ -29,8 +29,8 @@ pub struct Completion {
 #[derive(Debug, Default)]
 struct Open {
     last_request: Option<RequestId>,
-    requests: BTreeMap<RequestId, ()>,
-    calls: BTreeMap<Call, ()>,
+    requests: BTreeMap<RequestId, Instant>,
+    calls: BTreeSet<Call>,
 }
 
 impl Completion {
@@ -38,13 +38,13 @@ impl Completion {
     ///
     /// # Errors
     /// When its name was used before.
-    pub fn requested(&mut self, life: Life, id: RequestId) -> Result<(), Violation> {
+    pub fn requested(&mut self, now: Instant, life: Life, id: RequestId) -> Result<(), Violation> {
         let open = self.lives.entry(life).or_default();
         if open.last_request.is_some_and(|last| last >= id) {
             return Err(Violation::new(PROPERTY, format!("{life} sends request {id} after a later one")));
         }
         open.last_request = Some(id);
-        open.requests.insert(id, ());
+        open.requests.insert(id, now);
         Ok(())
     }
 
@@ -54,7 +54,7 @@ impl Completion {
     /// When it was answered before, or never sent.
     pub fn answered(&mut self, life: Life, id: RequestId) -> Result<(), Violation> {
         match self.lives.entry(life).or_default().requests.remove(&id) {
-            Some(()) => Ok(()),
+            Some(_) => Ok(()),
             None => {
                 Err(Violation::new(PROPERTY, format!("{life} gets an answer to {id}, which is not open")))
             }
@@ -63,18 +63,12 @@ impl Completion {
 
     /// The application made a call.
     pub fn called(&mut self, life: Life, call: Call) {
-        self.lives.entry(life).or_default().calls.insert(call, ());
+        self.lives.entry(life).or_default().calls.insert(call);
     }
 
     /// The application took a call back: it campaigns again before it was withdrawn.
     pub fn recalled(&mut self, life: Life, call: &Call) {
         self.lives.entry(life).or_default().calls.remove(call);
-    }
-
-    /// Whether a call is open.
-    #[must_use]
-    pub fn is_open(&self, life: Life, call: &Call) -> bool {
-        self.lives.get(&life).is_some_and(|open| open.calls.contains_key(call))
     }
 
     /// A coordinator put an event out.
@@ -112,17 +106,27 @@ impl Completion {
     /// When one is.
     pub fn check_calls(&self) -> Result<(), Violation> {
         for (life, open) in &self.lives {
-            if let Some(call) = open.calls.keys().next() {
+            if let Some(call) = open.calls.first() {
                 return Err(Violation::new(PROPERTY, format!("{life} still waits for the end of {call:?}")));
             }
         }
         Ok(())
     }
 
-    /// How many requests of a life are open.
-    #[must_use]
-    pub fn open_requests(&self, life: Life) -> usize {
-        self.lives.get(&life).map_or(0, |open| open.requests.len())
+    /// After a quiet stretch: no request that was put out before `since` is open.
+    ///
+    /// # Errors
+    /// When one is.
+    pub fn check_requests(&self, since: Instant) -> Result<(), Violation> {
+        for (life, open) in &self.lives {
+            if let Some((id, at)) = open.requests.iter().find(|(_, at)| **at < since) {
+                return Err(Violation::new(
+                    PROPERTY,
+                    format!("{life} never got an answer to {id}, sent at {at}"),
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -135,12 +139,15 @@ mod tests {
     #[test]
     fn a_request_is_answered_once() {
         let mut completion = Completion::default();
-        completion.requested(A, RequestId(1)).unwrap();
-        assert_eq!(completion.open_requests(A), 1);
+        let at = Instant::from_millis;
+        completion.requested(at(5), A, RequestId(1)).unwrap();
+        completion.check_requests(at(5)).unwrap();
+        assert!(completion.check_requests(at(6)).is_err());
         completion.answered(A, RequestId(1)).unwrap();
+        completion.check_requests(at(6)).unwrap();
         assert!(completion.answered(A, RequestId(1)).is_err());
         assert!(completion.answered(A, RequestId(2)).is_err());
-        assert!(completion.requested(A, RequestId(1)).is_err());
+        assert!(completion.requested(at(7), A, RequestId(1)).is_err());
     }
 
     #[test]

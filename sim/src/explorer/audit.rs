@@ -6,7 +6,9 @@ use queenright_core::Directory;
 
 use super::process::Process;
 use super::world::World;
-use crate::checkers::{Claims, Standing, Violation, check_leaders, check_owners, check_registrations};
+use crate::checkers::{
+    Claims, Contents, Standing, Violation, check_leaders, check_owners, check_registrations,
+};
 
 impl World<'_> {
     /// Whether everything has come to what it must be.
@@ -15,6 +17,7 @@ impl World<'_> {
     /// The first thing that has not.
     pub(super) fn audit(&self) -> Result<(), Violation> {
         self.checks.completion.check_calls()?;
+        self.checks.completion.check_requests(self.still_from)?;
         let (tree, root) = (self.server.tree(), self.names.root.as_str());
         let mut claims = BTreeMap::new();
         for process in self.processes() {
@@ -25,6 +28,7 @@ impl World<'_> {
             let wanted = process.application.registrations.values();
             check_registrations(tree, root, life, session, wanted.clone())?;
             self.checks.caches.check(tree, root, life, &process.application.subscriptions)?;
+            self.check_views(process)?;
             let path = |directory: &Directory| match directory {
                 Directory::Nodes => format!("{root}/nodes"),
                 Directory::Service(name) => format!("{root}/services/{name}"),
@@ -46,6 +50,29 @@ impl World<'_> {
         check_owners(tree, root, &claims)?;
         self.standings().try_for_each(|standing| check_leaders(tree, root, &standing))?;
         self.server.check_invariants();
+        Ok(())
+    }
+
+    /// What drivers may read between events is what the events have told.
+    fn check_views(&self, process: &Process) -> Result<(), Violation> {
+        let (life, application) = (process.life, &process.application);
+        let wrong = |what: String| Err(Violation::new("views", format!("{life}: {what}")));
+        for directory in &application.subscriptions {
+            let told = self.checks.caches.contents(life, directory);
+            let seen: Option<Contents> = process.core.directory(directory).map(|(_, instances)| {
+                instances.into_iter().map(|instance| (instance.name, instance.payload)).collect()
+            });
+            if told != seen.as_ref() {
+                return wrong(format!("shows {seen:?} for {directory}, and has told {told:?}"));
+            }
+        }
+        for number in &application.lookups {
+            let global = &self.names.globals[usize::from(*number)];
+            let (told, seen) = (application.holders.get(number), process.core.holder(global));
+            if told != seen.as_ref() {
+                return wrong(format!("shows {seen:?} for {global}, and has told {told:?}"));
+            }
+        }
         Ok(())
     }
 

@@ -171,8 +171,11 @@ impl World<'_> {
         });
         match output {
             Output::Request(request) => {
-                self.checks.completion.requested(life, request.id)?;
+                self.checks.completion.requested(self.now, life, request.id)?;
                 self.checks.requests.requested(self.now, life)?;
+                if self.now >= self.still_from {
+                    self.checks.still.requested(self.now, life)?;
+                }
                 self.checks.names.requested(life, &request.op)?;
                 if let Some(shape) = Shape::of(&request.op) {
                     process.open.insert(request.id, shape);

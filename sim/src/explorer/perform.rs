@@ -188,5 +188,8 @@ impl Answer {
 }
 
 fn bytes(payload: u8) -> Vec<u8> {
-    vec![payload; usize::from(payload % 32 + u8::from(payload % 32 == 0)) * usize::from(payload != 0)]
+    match payload {
+        0 => Vec::new(),
+        byte => vec![byte; 1 + usize::from(byte % 32)],
+    }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use queenright_core::Zxid;
 use queenright_core::op::{Change, Stat};
-use queenright_core::wire::{ErrorCode, MultiRequest, Request, Response, WatchedEvent};
+use queenright_core::wire::{ErrorCode, MultiRequest, Read, Request, Response, WatchedEvent};
 
 use super::mix::{mix, scale};
 use crate::zookeeper::{ConnectionId, FromServer, Tree};
@@ -49,29 +49,20 @@ impl OldViews {
         if self.one_in == 0 {
             return;
         }
-        match request {
-            Request::SetData(set) => self.remember(tree, &set.path),
-            Request::Multi(parts) => {
-                for part in parts {
-                    match part {
-                        MultiRequest::SetData(set) => self.remember(tree, &set.path),
-                        MultiRequest::Delete(delete) => self.remember(tree, &delete.path),
-                        MultiRequest::Create(_) | MultiRequest::Check(_) => {}
-                    }
+        if let Request::SetData(set) = request {
+            self.remember(tree, &set.path);
+        }
+        if let Request::Multi(parts) = request {
+            for part in parts {
+                match part {
+                    MultiRequest::SetData(set) => self.remember(tree, &set.path),
+                    MultiRequest::Delete(delete) => self.remember(tree, &delete.path),
+                    MultiRequest::Create(_) | MultiRequest::Check(_) => {}
                 }
             }
-            Request::GetData(read) => {
-                self.reads += 1;
-                let word = mix(self.key, self.reads);
-                let Some(views) = self.remembered.get(&read.path) else { return };
-                if word.is_multiple_of(self.one_in) {
-                    let index = usize::try_from(scale(mix(word, 1), views.len() as u64)).unwrap_or(0);
-                    let Some(view) = views.get(index).cloned() else { return };
-                    self.chosen =
-                        Some(Chosen { connection, xid, path: read.path.clone(), watch: read.watch, view });
-                }
-            }
-            _ => {}
+        }
+        if let Request::GetData(read) = request {
+            self.choose(connection, xid, read);
         }
     }
 
@@ -88,6 +79,17 @@ impl OldViews {
         *result = Ok(Response::GetData { data: Some(data), stat });
         let event = WatchedEvent { change, path: chosen.path, zxid: Zxid(-1) };
         Some(Stale { owed: chosen.watch.then_some(event) })
+    }
+
+    fn choose(&mut self, connection: ConnectionId, xid: i32, read: &Read) {
+        self.reads += 1;
+        let word = mix(self.key, self.reads);
+        let Some(views) = self.remembered.get(&read.path) else { return };
+        if word.is_multiple_of(self.one_in) {
+            let index = usize::try_from(scale(mix(word, 1), views.len() as u64)).unwrap_or(0);
+            let Some(view) = views.get(index).cloned() else { return };
+            self.chosen = Some(Chosen { connection, xid, path: read.path.clone(), watch: read.watch, view });
+        }
     }
 
     fn remember(&mut self, tree: &Tree, path: &str) {

@@ -27,8 +27,10 @@ use crate::zookeeper::{ConnectionId, FromServer, ServerConfig, ZooKeeper};
 
 /// More events than any run needs: whoever gets here is going round in circles.
 const EVENTS_MAX: u64 = 1_000_000;
-/// The most requests that a node may put out within a lease.
-const REQUESTS_PER_LEASE_MAX: u32 = 400;
+/// The most requests that a node may put out within a lease, whatever happens.
+const REQUESTS_PER_LEASE_MAX: u32 = 300;
+/// How many leases before the end nothing may be going on any more but beats and their observation.
+const STILL_LEASES: u32 = 2;
 
 /// Everything.
 pub(super) struct World<'a> {
@@ -36,6 +38,7 @@ pub(super) struct World<'a> {
     pub(super) configure: &'a dyn Fn(&mut Config),
     pub(super) now: Instant,
     pub(super) heal_at: Instant,
+    pub(super) still_from: Instant,
     pub(super) queue: Queue,
     pub(super) network: Network,
     pub(super) server: ZooKeeper,
@@ -66,6 +69,8 @@ pub(super) struct Checks {
     pub(super) completion: Completion,
     pub(super) caches: Caches,
     pub(super) requests: BoundedRequests,
+    /// In the still time before the end.
+    pub(super) still: BoundedRequests,
     pub(super) names: LeaseNames,
     pub(super) records: LeaseRecords,
 }
@@ -93,6 +98,7 @@ impl<'a> World<'a> {
             configure,
             now,
             heal_at,
+            still_from: heal_at.after(plan.quiet).before(plan.lease * STILL_LEASES),
             queue: Queue::default(),
             network: Network::new(plan.seed, plan.network, plan.nodes.len(), heal_at),
             server: ZooKeeper::new(config, now),
@@ -114,6 +120,7 @@ impl<'a> World<'a> {
                 completion: Completion::default(),
                 caches: Caches::default(),
                 requests: BoundedRequests::new(plan.lease, REQUESTS_PER_LEASE_MAX),
+                still: BoundedRequests::new(plan.lease, still_requests_max(plan)),
                 names: LeaseNames::default(),
                 records: LeaseRecords::default(),
             },
@@ -370,6 +377,12 @@ impl<'a> World<'a> {
         self.server.request(self.now, connection, 0, Record::CloseSession);
         self.drain_server()
     }
+}
+
+/// What a node sends within a lease when nothing happens: a beat in each third, and a read for each beat of every other node,
+/// with one more of each for windows that begin just before one (election.md, "What it costs").
+fn still_requests_max(plan: &Plan) -> u32 {
+    u32::try_from(plan.nodes.len()).unwrap_or(u32::MAX).saturating_mul(4)
 }
 
 /// Whether a request changes the tree.
