@@ -84,6 +84,9 @@ layout: ## Files are short, name no machine's paths, and ignore tests only for w
 	if git grep -nE '#\[ignore' -- '*.rs' | grep -vF '#[ignore = "needs ZooKeeper: make live"]'; then
 		echo 'ignored for another reason than the want of ZooKeeper: nothing runs it'; wrong=1
 	fi
+	if git grep -nE '//[/!].*```(rust,)?ignore' -- '*.rs'; then
+		echo 'code in documentation that nothing compiles: `no_run` or `text`, for `make live` would run it'; wrong=1
+	fi
 	[ $$wrong = 0 ]
 	echo "layout: $$(wc -w <<<"$$sources") files, none longer than $(LINES_MAX) lines"
 
