@@ -269,6 +269,15 @@ impl TermView {
         true
     }
 
+    /// Whether what is known is a term that this node has released since.
+    pub(super) fn is_released(&self) -> bool {
+        match (&self.known, self.floor) {
+            (Known::Held { version, .. }, Some(floor)) => version.wrapping_sub(floor) < 0,
+            (Known::Held { .. }, None) => false,
+            (Known::Nothing | Known::Missing | Known::Appeared | Known::Vacant { .. }, _) => false,
+        }
+    }
+
     /// Rule 6: the term at `version` is over for this node, whatever a read shows.
     pub(super) fn release(&mut self, version: i32, out: &Outbox) {
         if !out.config.is_mutated(Mutation::ReleaseNotFinal) {
