@@ -14,6 +14,7 @@
 //! Whatever fails is tried again in the next round.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -173,8 +174,14 @@ fn inspect(
     seen: &mut BTreeMap<LeaseName, (i32, Instant)>,
     out: &mut Outbox,
 ) {
-    // What a newer version of this library wrote is not ours to judge.
-    let Ok(record) = LeaseRecord::decode(data) else { return };
+    let record = match LeaseRecord::decode(data) {
+        Ok(record) => record,
+        Err(bad) => {
+            // What a newer version of this library wrote is not ours to judge.
+            out.degraded(out.layout.lease(name), None, format!("the lease record is left alone: {bad}"));
+            return;
+        }
+    };
     let now = out.now;
     let (known, since) = *seen.entry(Arc::clone(name)).or_insert((version, now));
     if known != version {

@@ -278,8 +278,19 @@ impl Queue {
     }
 
     fn apply_list(&mut self, names: Vec<String>, out: &mut Outbox) {
-        let mut queue: Vec<(i32, String)> =
-            names.into_iter().filter_map(|name| Some((parse(&name)?.1, name))).collect();
+        let (mut queue, mut foreign) = (Vec::with_capacity(names.len()), Vec::new());
+        for name in names {
+            match parse(&name) {
+                Some((_, sequence)) => queue.push((sequence, name)),
+                None => foreign.push(name),
+            }
+        }
+        if let Some(first) = foreign.first() {
+            // Told once, however many there are.
+            let reason =
+                format!("{} children that are no candidates are ignored, such as {first:?}", foreign.len());
+            out.degraded(self.path.clone(), None, reason);
+        }
         let incarnation = out.config.incarnation;
         let is_own = |name: &str| parse(name).is_some_and(|(owner, _)| owner == incarnation);
         let own = match &self.state {
