@@ -180,7 +180,7 @@ impl Stand {
     async fn oversee(&self, mut tenant: Tenant, leadership: &Leadership, served: u64) -> End {
         let end = tokio::select! {
             biased;
-            reason = tenant.joined() => return End::Own { reason, served },
+            reason = tenant.joined() => return own_or_revoked(reason, leadership, served),
             () = self.candidate.withdrawn.cancelled() => End::Withdrawn,
             () = leadership.stopping().cancelled() => End::Revoked,
         };
@@ -208,6 +208,16 @@ impl Stand {
             by_global.remove(&self.global);
         }
         true
+    }
+}
+
+/// Whether a process that is over ended by itself. After a pause of the whole node its own next poll may be the first to
+/// find that the term is over; then it was not its own doing, nor is it that it fails because it may not act any more.
+fn own_or_revoked(reason: DiedReason, leadership: &Leadership, served: u64) -> End {
+    if reason == DiedReason::Normal || leadership.is_valid() {
+        End::Own { reason, served }
+    } else {
+        End::Revoked
     }
 }
 
