@@ -9,6 +9,7 @@ use futures_util::stream::{self, Stream};
 use queenright_core::output::{Instance, InstanceChange};
 use queenright_core::{Freshness, Name};
 use tokio::sync::watch;
+use tracing::{debug, warn};
 
 use crate::handle::Handle;
 use crate::node::Found;
@@ -55,11 +56,19 @@ pub struct Changes {
 /// What the name of an instance can stand for.
 pub(crate) trait Member: FromStr + Sized {
     fn cell(contents: &Contents) -> &OnceLock<Arc<[Self]>>;
+
+    /// Some names stand for something else.
+    fn left_out(names: &[&Name]);
 }
 
 impl Member for ProcessId {
     fn cell(contents: &Contents) -> &OnceLock<Arc<[Self]>> {
         &contents.pids
+    }
+
+    /// Whoever asks for the processes of a service meets instances of another kind: two uses of one name.
+    fn left_out(names: &[&Name]) {
+        warn!(count = names.len(), first = ?names.first(), "instances of a service are left out: they are no processes");
     }
 }
 
@@ -67,14 +76,28 @@ impl Member for NodeId {
     fn cell(contents: &Contents) -> &OnceLock<Arc<[Self]>> {
         &contents.nodes
     }
+
+    /// Clients that do not listen are members, too.
+    fn left_out(names: &[&Name]) {
+        debug!(count = names.len(), first = ?names.first(), "members are left out: they are no nodes with processes");
+    }
 }
 
 impl Snapshot {
     /// The members whose names stand for a `T`; parsed once for all who hold this snapshot.
     pub(crate) fn parsed<T: Member>(&self) -> Found<T> {
         let members = T::cell(&self.0).get_or_init(|| {
-            let parse = |instance: &Instance| instance.name.as_str().parse().ok();
-            self.0.instances.iter().filter_map(parse).collect()
+            let (mut members, mut left_out) = (Vec::new(), Vec::new());
+            for instance in &self.0.instances {
+                match instance.name.as_str().parse() {
+                    Ok(member) => members.push(member),
+                    Err(_) => left_out.push(&instance.name),
+                }
+            }
+            if !left_out.is_empty() {
+                T::left_out(&left_out);
+            }
+            members.into()
         });
         Found::new(Arc::clone(members), self.0.freshness)
     }
