@@ -9,8 +9,6 @@
 //! Servers never outlive the test's process, however that ends: a shell holds each of them and kills it as soon as
 //! the other end of the shell's input is closed.
 
-#![allow(dead_code)] // Each test binary includes this file and uses a part of it.
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -326,6 +324,11 @@ impl Drop for ZooKeeper {
 fn end(shell: &mut Shell) {
     drop(shell.child.stdin.take());
     let _ = shell.child.wait();
+}
+
+/// An address on which nobody listens, for somebody who must know it before it listens.
+pub(crate) fn free_address() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, free_port()).into()
 }
 
 /// A directory that nobody else has.
