@@ -63,10 +63,13 @@ async fn run(cli: Cli) -> Result<(), Error> {
 
     // Who else? The first item is the level, with everybody in it; each later one is a difference.
     let mut changes = pin!(client.follow(&cli.service).await?.into_stream());
+    // One for all rounds: it hears what comes while nobody waits.
+    let mut end = pin!(tokio::signal::ctrl_c());
     loop {
         let next = tokio::select! {
+            biased;
+            _ = &mut end => break,
             next = changes.next() => next,
-            _ = tokio::signal::ctrl_c() => break,
         };
         let Some(next) = next else { break };
         for change in next.changes {

@@ -71,13 +71,14 @@ async fn run(cli: Cli) -> Result<(), Error> {
         }
     };
     tokio::select! {
-        ended = terms => ended,
+        biased;
         _ = end => {
             candidacy.resign().await?;
             println!("{name} resigned");
             client.close().await;
             Ok(())
         }
+        ended = terms => ended,
     }
 }
 

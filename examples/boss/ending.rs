@@ -76,20 +76,21 @@ impl Ending {
     }
 }
 
+/// Listens from the call on; the future passes on what it hears.
 #[cfg(unix)]
-async fn signals(sender: mpsc::Sender<Ending>) {
+fn signals(sender: mpsc::Sender<Ending>) -> impl Future<Output = ()> + Send {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
-    loop {
-        let ending = tokio::select! {
-            _ = interrupt.recv() => Ending::Interrupted,
-            _ = terminate.recv() => Ending::Terminated,
-        };
-        let _ = sender.try_send(ending);
+    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        // Without them, signals end this program in their own way.
+        let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else { return };
+        loop {
+            let ending = tokio::select! {
+                _ = interrupt.recv() => Ending::Interrupted,
+                _ = terminate.recv() => Ending::Terminated,
+            };
+            let _ = sender.try_send(ending);
+        }
     }
 }
 

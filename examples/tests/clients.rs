@@ -46,7 +46,7 @@ fn discovery_tells_who_comes_and_goes() {
         Running::start(&mut program("discovery", &servers, &["web", "--metadata", "http://two"]));
     let registered = second.wait_for("registered as");
     let name = registered.strip_prefix("registered as ").unwrap();
-    for program in [&watcher, &first] {
+    for program in [&watcher, &first, &second] {
         assert_eq!(program.wait_for("http://two"), format!("+ {name} at http://two"));
     }
     second.signal("INT");
