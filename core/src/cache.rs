@@ -166,7 +166,10 @@ impl Cache {
         }
         self.reading.remove(&name);
         match outcome {
-            Ok(Reply::Data { data, stat }) => self.apply_payload(name, data, &stat),
+            Ok(Reply::Data { data, stat }) => match instance_of(&name) {
+                Some((_, true)) => self.apply_payload(name, data, &stat),
+                Some((_, false)) | None => self.add(&name),
+            },
             Err(OpError::Refused(ErrorCode::NoNode)) => {
                 self.leaving.insert(name);
             }
@@ -207,6 +210,21 @@ impl Cache {
             }
             (Change::DataChanged, false) | (Change::ChildrenChanged, _) => {}
         }
+        self.read_wanted(out);
+        self.flush(out);
+    }
+
+    /// Something happened to an instance of this node's own. Its registration watches the same znode, and the two watches
+    /// report one change through different streams, in either order: an old deletion may be told after a new creation.
+    /// So it is a hint and no delta, and a read decides.
+    pub(crate) fn handle_own_event(&mut self, child: &str, out: &mut Outbox) {
+        match self.state {
+            State::Armed => {}
+            State::Offline | State::Listing { .. } | State::Backoff => return,
+        }
+        self.leaving.remove(child);
+        self.reading.remove(child);
+        self.wanted.insert(child.into());
         self.read_wanted(out);
         self.flush(out);
     }

@@ -644,8 +644,10 @@ impl Coordinator {
                     && let Some(registration) = self.registrations.get_mut(&id)
                 {
                     registration.handle_event(change, &mut self.out);
-                }
-                if let Some(cache) = self.caches.get_mut(&directory) {
+                    if let Some(cache) = self.caches.get_mut(&directory) {
+                        cache.handle_own_event(child, &mut self.out);
+                    }
+                } else if let Some(cache) = self.caches.get_mut(&directory) {
                     cache.handle_event(child, change, &mut self.out);
                 }
             }
