@@ -47,7 +47,7 @@ impl Global {
 
     pub(crate) fn holder(&self, standing: &Standing, records: &Records, out: &Outbox) -> Holder {
         match self.view.known() {
-            Known::Nothing => Holder::Unknown,
+            Known::Nothing | Known::Illegible { .. } => Holder::Unknown,
             Known::Missing | Known::Appeared | Known::Vacant { .. } => Holder::Vacant,
             // Read before this node gave it up, and not again since.
             Known::Held { .. } if self.view.is_released() => Holder::Vacant,
@@ -234,9 +234,12 @@ impl Global {
         // Only an exists can leave a watch on what is not there.
         let op = match self.view.known() {
             Known::Missing if !self.is_wanted() => Op::Exists { path, watch },
-            Known::Missing | Known::Appeared | Known::Nothing | Known::Vacant { .. } | Known::Held { .. } => {
-                Op::GetData { path, watch }
-            }
+            Known::Missing
+            | Known::Appeared
+            | Known::Nothing
+            | Known::Vacant { .. }
+            | Known::Held { .. }
+            | Known::Illegible { .. } => Op::GetData { path, watch },
         };
         let request = out.request(Owner::TermRead(self.name.clone()), op);
         self.view.reading(request, needs_watch);

@@ -132,6 +132,10 @@ pub(super) enum Known {
         payload: Arc<[u8]>,
         token: Token,
     },
+    /// Somebody wrote what this node does not understand: nobody's to take, and no term of before is left.
+    Illegible {
+        version: i32,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,21 +166,29 @@ impl TermView {
     pub(super) fn version(&self) -> i32 {
         match self.known {
             Known::Nothing | Known::Missing | Known::Appeared => 0,
-            Known::Vacant { version } | Known::Held { version, .. } => version,
+            Known::Vacant { version } | Known::Held { version, .. } | Known::Illegible { version } => version,
         }
     }
 
     pub(super) fn held(&self) -> Option<(&LeaseName, &Arc<[u8]>, Token)> {
         match &self.known {
             Known::Held { lease, payload, token, .. } => Some((lease, payload, *token)),
-            Known::Nothing | Known::Missing | Known::Appeared | Known::Vacant { .. } => None,
+            Known::Nothing
+            | Known::Missing
+            | Known::Appeared
+            | Known::Vacant { .. }
+            | Known::Illegible { .. } => None,
         }
     }
 
     pub(super) fn held_version(&self) -> Option<i32> {
         match self.known {
             Known::Held { version, .. } => Some(version),
-            Known::Nothing | Known::Missing | Known::Appeared | Known::Vacant { .. } => None,
+            Known::Nothing
+            | Known::Missing
+            | Known::Appeared
+            | Known::Vacant { .. }
+            | Known::Illegible { .. } => None,
         }
     }
 
@@ -254,7 +266,7 @@ impl TermView {
                     "the term is {is} at version {version}, which says that it is {should}: somebody wrote it by hand"
                 );
                 out.degraded(path.clone(), None, reason);
-                Known::Nothing
+                Known::Illegible { version }
             }
             Err(bad) => {
                 out.degraded(
@@ -262,7 +274,7 @@ impl TermView {
                     None,
                     format!("the term record at version {version} is refused: {bad}"),
                 );
-                Known::Nothing
+                Known::Illegible { version }
             }
         };
         self.floor = Some(version);
@@ -274,7 +286,14 @@ impl TermView {
         match (&self.known, self.floor) {
             (Known::Held { version, .. }, Some(floor)) => version.wrapping_sub(floor) < 0,
             (Known::Held { .. }, None) => false,
-            (Known::Nothing | Known::Missing | Known::Appeared | Known::Vacant { .. }, _) => false,
+            (
+                Known::Nothing
+                | Known::Missing
+                | Known::Appeared
+                | Known::Vacant { .. }
+                | Known::Illegible { .. },
+                _,
+            ) => false,
         }
     }
 
