@@ -87,7 +87,7 @@ impl Config {
     }
 
     /// W: for how long a record of length `lease` must have been seen unchanged before its owner is dead,
-    /// whatever the rates of the two clocks within the bound (election.md, rule 9).
+    /// whatever the rates of the two clocks within the bound (rule 9).
     #[must_use]
     pub fn silence(&self, lease: Duration) -> Duration {
         let (num, den) =

@@ -1,5 +1,5 @@
 //! This node's lease record: its data version is the heartbeat, and its existence is this node's life
-//! (election.md, "Records" and rules 1 to 4 and 12).
+//! (ARCHITECTURE.md, "The election": records, and rules 1 to 4 and 12).
 //!
 //! | state | wanted and up | create ok | create anything else | beat ok | beat NoNode | retired |
 //! |---|---|---|---|---|---|---|

@@ -1,4 +1,4 @@
-//! The data of lease records and term records (election.md, "Records").
+//! The data of lease records and term records (ARCHITECTURE.md, "The election").
 //!
 //! Both begin with a byte for their format; one that is not known is refused and never guessed, for nodes of
 //! mixed versions that guess would not be safe. Integers are big endian.

@@ -283,7 +283,7 @@ impl Config {
     }
 
     /// The idle timeout of a connection: from the lease and not from the session, or one stopped server would depose a
-    /// healthy leader (zookeeper-client.md, item 17). Beyond 3/5 of the session the crate would ignore it.
+    /// healthy leader (the adapter's item 17). Beyond 3/5 of the session the crate would ignore it.
     pub(crate) fn connection_timeout(&self) -> Duration {
         /// Below this, a scheduling hiccup of the machine looks like a dead server.
         const CONNECTION_TIMEOUT_MIN: Duration = Duration::from_millis(100);

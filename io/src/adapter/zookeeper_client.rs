@@ -1,7 +1,7 @@
 //! The ZooKeeper port on the crate `zookeeper-client`.
 //!
 //! It translates and decides nothing about the protocol. What the crate does, and what an adapter must therefore do,
-//! was measured; the item numbers in comments are those of `zookeeper-client.md`:
+//! was measured on version 0.11.2; "item n" in comments is a row of this table:
 //!
 //! | item | what is done here |
 //! |---|---|

@@ -1,5 +1,5 @@
 //! Death is for ever: the creation of a lease record is sent once, nothing names the record before that was acknowledged, and
-//! a record that was deleted never returns (election.md, rule 2).
+//! a record that was deleted never returns (rule 2).
 
 use std::collections::BTreeMap;
 

@@ -3,7 +3,7 @@
 use queenright_core::Path;
 use queenright_core::op::{Op, Write};
 
-/// The transactions of election.md.
+/// The transactions of the election (ARCHITECTURE.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     /// Rule 7.

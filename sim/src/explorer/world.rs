@@ -380,7 +380,7 @@ impl<'a> World<'a> {
 }
 
 /// What a node sends within a lease when nothing happens: a beat in each third, and a read for each beat of every other node,
-/// with one more of each for windows that begin just before one (election.md, "What it costs").
+/// with one more of each for windows that begin just before one (ARCHITECTURE.md, "The election").
 fn still_requests_max(plan: &Plan) -> u32 {
     u32::try_from(plan.nodes.len()).unwrap_or(u32::MAX).saturating_mul(4)
 }

@@ -14,7 +14,7 @@ use super::acl::AclList;
 
 /// The most bytes of one request, below the server's default `jute.maxbuffer` of 0xfffff. The crate has no
 /// limit of its own, and a frame that is too large costs the connection and all that is in flight on it
-/// (zookeeper-client.md, item 13).
+/// (the adapter's item 13).
 pub(super) const FRAME_LEN_MAX: usize = 1_000_000;
 
 /// Headers, versions, flags and lengths around the paths and data of one operation: a generous bound.

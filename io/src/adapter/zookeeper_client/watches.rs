@@ -15,7 +15,7 @@ use zookeeper_client::{EventType, PersistentWatcher, WatchedEvent};
 use super::request::Armed;
 
 /// The most bytes of watched server paths. At a reconnect the crate announces its watches again, in frames of
-/// 128 KiB; a second frame makes the session unrecoverable (zookeeper-client.md, item 2), so there must never be
+/// 128 KiB; a second frame makes the session unrecoverable (the adapter's item 2), so there must never be
 /// one. The core's own budget is lower; this is the last line.
 pub(super) const WATCH_BYTES_MAX: usize = 120 * 1024;
 
