@@ -19,13 +19,15 @@ pub(super) struct Armed {
     recursive: BTreeSet<Path>,
 }
 
-/// Which of the streams of the client an event comes through.
+/// Which of the streams of the client tell of one event: each watch that it matches has its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stream {
-    /// That of a recursive watch.
-    Recursive,
-    /// None: the event used a one-shot watch up.
+pub(super) enum Streams {
+    /// It used a one-shot watch up.
     OneShot,
+    /// A recursive watch covers it.
+    Recursive,
+    /// Both.
+    Both,
 }
 
 impl Armed {
@@ -64,9 +66,14 @@ impl Armed {
         }
     }
 
-    /// A watch fired: uses up what is one-shot. What a recursive watch covers comes through its stream and in no other
-    /// way, or its order would be lost.
-    pub(super) fn fired(&mut self, change: Change, path: &Path) -> Stream {
+    /// A watch fired: uses up what is one-shot.
+    pub(super) fn fired(&mut self, change: Change, path: &Path) -> Streams {
+        let was_data = self.data.contains(path) || self.exist.contains(path);
+        let was_one_shot = match change {
+            Change::Created | Change::DataChanged => was_data,
+            Change::Deleted => was_data || self.child.contains(path),
+            Change::ChildrenChanged => true,
+        };
         match change {
             Change::Created | Change::DataChanged => {
                 self.data.remove(path);
@@ -79,12 +86,14 @@ impl Armed {
             }
             Change::ChildrenChanged => {
                 self.child.remove(path);
-                // Never from a recursive watch.
-                return Stream::OneShot;
             }
         }
-        let is_covered = self.recursive.iter().any(|tree| tree == path || path.below(tree).is_some());
-        if is_covered { Stream::Recursive } else { Stream::OneShot }
+        let is_below = self.recursive.iter().any(|tree| tree == path || path.below(tree).is_some());
+        match (was_one_shot, is_below && change != Change::ChildrenChanged) {
+            (true, true) => Streams::Both,
+            (false, true) => Streams::Recursive,
+            (_, false) => Streams::OneShot,
+        }
     }
 
     /// A reconnect within the session, as zookeeper-client 0.11 does it: one-shot watches are armed again by one
@@ -149,13 +158,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_recursive_watch_covers_comes_through_its_stream() {
+    fn an_event_comes_once_for_each_watch_that_it_matches() {
         let mut armed = Armed::default();
         armed.answered(&Op::AddWatch { path: path("/d") }, &Ok(Reply::WatchAdded));
         let data = Ok(Reply::Data { data: vec![], stat: Stat::default() });
         armed.answered(&Op::GetData { path: path("/d/x"), watch: true }, &data);
-        assert_eq!(armed.fired(Change::Deleted, &path("/d/x")), Stream::Recursive);
-        assert_eq!(armed.fired(Change::Deleted, &path("/e")), Stream::OneShot);
-        assert_eq!(armed.fired(Change::ChildrenChanged, &path("/d")), Stream::OneShot);
+        assert_eq!(armed.fired(Change::Deleted, &path("/d/x")), Streams::Both);
+        assert_eq!(armed.fired(Change::Created, &path("/d/x")), Streams::Recursive);
+        assert_eq!(armed.fired(Change::Deleted, &path("/e")), Streams::OneShot);
+        assert_eq!(armed.fired(Change::ChildrenChanged, &path("/d")), Streams::OneShot);
     }
 }

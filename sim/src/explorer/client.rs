@@ -22,7 +22,7 @@ use queenright_core::wire::{
 use queenright_core::{Input, Instant, Request, SessionEpoch, SessionEvent, SessionId, Zxid};
 
 use super::alarm::Alarm;
-use super::armed::{Armed, Stream};
+use super::armed::{Armed, Streams};
 use super::lanes::{Lane, Lanes};
 use super::mix::{mix, nanos, scale};
 use super::network::{Leaving, Network, ToServer};
@@ -345,12 +345,15 @@ impl Client {
             Zxids::Shown => {}
             Zxids::Hidden => event.zxid = None,
         }
-        let lane = match self.armed.fired(event.change, &event.path) {
-            Stream::Recursive => Lane::Stream,
-            Stream::OneShot => Lane::OneShots,
+        let lanes: &[Lane] = match self.armed.fired(event.change, &event.path) {
+            Streams::Recursive => &[Lane::Stream],
+            Streams::OneShot => &[Lane::OneShots],
+            Streams::Both => &[Lane::OneShots, Lane::Stream],
         };
-        let input = Input::Watch { session_epoch: self.epoch, event };
-        self.lanes.push(env.now, env.queue, lane, self.plan.event_lag_max, input);
+        for lane in lanes {
+            let input = Input::Watch { session_epoch: self.epoch, event: event.clone() };
+            self.lanes.push(env.now, env.queue, *lane, self.plan.event_lag_max, input);
+        }
     }
 
     fn send(&mut self, env: &mut Env<'_>, connection: ConnectionId, request: Request) {
