@@ -228,6 +228,10 @@ impl Coordinator {
         self.route_facts();
         self.tend_office();
         self.route_facts();
+        if self.election.is_wanted() {
+            // Also for a candidacy that began by itself, when the one before it was withdrawn.
+            self.lease.want(&mut self.out);
+        }
         self.set_belief_timers();
         if self.phase == Phase::Closing && self.registrations.is_empty() && self.election.is_idle() {
             self.end();
