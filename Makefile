@@ -94,6 +94,7 @@ layout: ## Files are short, name no machine's paths, and ignore tests only for w
 live: ## The tests against real ZooKeeper servers, which they start from Debian's package.
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; status=0
 	cargo test --locked --workspace --no-fail-fast -- --ignored --test-threads=$(LIVE_THREADS) 2>&1 | tee "$$log" || status=1
+	cargo test --locked -p queenright --features tls --test live_tls -- --ignored 2>&1 | tee -a "$$log" || status=1
 	passed=$$(awk '/^test result: / { sum += $$4 } END { print sum + 0 }' "$$log")
 	echo "live tests passed: $$passed, needed: $(LIVE_TESTS_MIN)"
 	[ $$status = 0 ] && [ "$$passed" -ge $(LIVE_TESTS_MIN) ]

@@ -189,14 +189,17 @@ impl Client {
         payload: Vec<u8>,
     ) -> Result<Registration, Error> {
         let timeout = self.0.request_timeout;
-        let registration =
-            Registration::begin(&self.0.handle, directory, instance, payload, timeout).await?;
+        let registration = Registration::begin(&self.0.handle, directory, instance, payload, timeout).await?;
         registration.registered().await?;
         Ok(registration)
     }
 
     /// As [`register`](Self::register), without waiting for ZooKeeper.
-    pub(crate) async fn begin_registration(&self, directory: Directory, instance: Name) -> Result<Registration, Error> {
+    pub(crate) async fn begin_registration(
+        &self,
+        directory: Directory,
+        instance: Name,
+    ) -> Result<Registration, Error> {
         Registration::begin(&self.0.handle, directory, instance, Vec::new(), self.0.request_timeout).await
     }
 

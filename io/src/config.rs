@@ -312,6 +312,10 @@ impl Config {
             links.cookie =
                 Some(cookie.ok_or_else(|| Error::config("the cookie is empty: any stranger has it"))?);
         }
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.link_tls {
+            links.tls = Some(tls.for_links()?);
+        }
         Ok(links)
     }
 
@@ -332,6 +336,17 @@ impl Tls {
     pub fn with_identity(mut self, certificate: impl Into<String>, key: impl Into<String>) -> Self {
         self.identity = Some(TlsIdentity { certificate: certificate.into(), key: key.into() });
         self
+    }
+
+    #[cfg(feature = "tls")]
+    fn for_links(&self) -> Result<crate::link::LinkTls, Error> {
+        let Some(TlsIdentity { certificate, key }) = &self.identity else {
+            return Err(Error::config(
+                "TLS between nodes is mutual: give this node a certificate with Tls::with_identity",
+            ));
+        };
+        crate::link::LinkTls::from_pem(certificate.as_bytes(), key.as_bytes(), self.authorities.as_bytes())
+            .map_err(|error| Error::config(format!("TLS between nodes: {error}")))
     }
 }
 

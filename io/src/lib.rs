@@ -34,9 +34,9 @@ pub use link::{Cookie, InvalidLinkConfig, LinkConfig};
 pub use link::{InvalidTls, LinkTls};
 pub use node::{Found, Node, bootstrap};
 pub use process::{
-    ADDRESS_LEN_MAX, DiedReason, InvalidId, Match, Message, MonitorRef, NodeId, NodeStats, Process, ProcessId,
-    ProcessMonitorNotification, REASON_LEN_MAX, ReceivePort, RegisterError, SendError, SendPort, StartError,
-    TrySendError,
+    ADDRESS_LEN_MAX, DiedReason, InvalidId, Match, Message, MonitorRef, NodeId, NodeStats, Process,
+    ProcessId, ProcessMonitorNotification, REASON_LEN_MAX, ReceivePort, RegisterError, SendError, SendPort,
+    StartError, TrySendError,
 };
 pub use queenright_core::op::{CreateMode, ErrorCode, Version, Write, WriteReply};
 pub use queenright_core::output::{Instance, InstanceChange, RegistrationStatus, SessionStatus, StopReason};

@@ -150,7 +150,8 @@ impl Stand {
     async fn term(&self) -> Result<End, Error> {
         let parked = self.local.reserve();
         let payload = parked.pid().to_string().into_bytes();
-        let mut candidacy = self.client.campaign_for(self.global.clone(), payload.clone(), Terms::One).await?;
+        let mut candidacy =
+            self.client.campaign_for(self.global.clone(), payload.clone(), Terms::One).await?;
         let leadership = loop {
             let leadership = tokio::select! {
                 biased;
@@ -165,9 +166,9 @@ impl Stand {
         let (served, computation) = lock(&self.candidate.computation).clone();
         let term = leadership.term();
         info!(global = %self.global, token = %leadership.token(), pid = %parked.pid(), "elected: the process starts");
-        let tenant = self.local.spawn_reserved(parked, Gate::new(move || term.is_valid()), move |process| {
-            computation(process)
-        });
+        let tenant = self
+            .local
+            .spawn_reserved(parked, Gate::new(move || term.is_valid()), move |process| computation(process));
         let end = self.oversee(tenant, &leadership, served).await;
         // Joined: only now may another node lead.
         drop(leadership);

@@ -128,7 +128,8 @@ impl Node {
     pub async fn start(config: Config) -> Result<Self, Error> {
         config.check()?;
         let zookeeper = ZooKeeperClient::new(&config)?;
-        let servers = Servers::Real { config: Box::new(config.clone()), last_failure: zookeeper.last_failure() };
+        let servers =
+            Servers::Real { config: Box::new(config.clone()), last_failure: zookeeper.last_failure() };
         let (network, host) = (Arc::new(Tcp), Arc::new(OperatingSystem));
         Self::assemble(config, Box::new(zookeeper), network, host, servers).await
     }

@@ -46,7 +46,12 @@ impl Published {
 }
 
 /// Registers each local name that begins with `prefix` as a service, for as long as a process has it.
-pub(crate) async fn publish(mut changes: NameChanges, client: Client, prefix: String, stop: CancellationToken) {
+pub(crate) async fn publish(
+    mut changes: NameChanges,
+    client: Client,
+    prefix: String,
+    stop: CancellationToken,
+) {
     let mut published: BTreeMap<Offer, Registration> = BTreeMap::new();
     let mut waiting: BTreeSet<Offer> = BTreeSet::new();
     loop {

@@ -248,7 +248,8 @@ impl Cluster {
         }
         let Some(withdrawn) = self.published.begin(&service, pid) else { return Ok(()) };
         let instance = Name::new(pid.to_string())?;
-        let registered = self.client.register_in(Directory::Service(service.clone()), instance, Vec::new()).await;
+        let registered =
+            self.client.register_in(Directory::Service(service.clone()), instance, Vec::new()).await;
         let registration = match registered {
             Ok(registration) => registration,
             Err(error) => {

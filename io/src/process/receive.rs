@@ -46,8 +46,19 @@ impl Process {
     /// The first message in the mailbox that fits one of the cases, which are tried in their order; waits for
     /// one. Other messages stay where they are. Cancel-safe.
     ///
-    /// ```ignore
-    /// match p.receive_wait([Match::on(Event::Job), Match::on(Event::Died)]).await { … }
+    /// ```no_run
+    /// # use queenright::{Match, Process, ProcessMonitorNotification};
+    /// enum News {
+    ///     Job(String),
+    ///     Died(ProcessMonitorNotification),
+    /// }
+    ///
+    /// # async fn example(mut process: Process) {
+    /// match process.receive_wait([Match::on(News::Job), Match::on(News::Died)]).await {
+    ///     News::Job(text) => process.say(text),
+    ///     News::Died(notice) => process.say(notice.reason),
+    /// }
+    /// # }
     /// ```
     pub async fn receive_wait<'a, R: 'a>(&mut self, mut cases: impl AsMut<[Match<'a, R>]> + Send) -> R {
         let cases = cases.as_mut();
