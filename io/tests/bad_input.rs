@@ -1,6 +1,8 @@
 //! Bad input that needs no ZooKeeper: each ends in a clear error, or is refused with a warning, and nothing else is
 //! disturbed.
 
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)] // A test may panic, and wait for one thing of many.
+
 mod support;
 
 use std::future::pending;

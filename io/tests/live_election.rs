@@ -1,5 +1,7 @@
 //! Globals as processes on a real ZooKeeper: one in the whole cluster, replaced when it ends.
 
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)] // A test may panic, and wait for one thing of many.
+
 mod support;
 
 use std::future::pending;

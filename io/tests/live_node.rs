@@ -1,5 +1,7 @@
 //! Nodes of one cluster on a real ZooKeeper: processes, their names, and messages to them.
 
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)] // A test may panic, and wait for one thing of many.
+
 mod support;
 
 use std::future::pending;
