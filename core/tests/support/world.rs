@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use queenright_core::op::{Op, OpError, Outcome, WatchEvent};
 use queenright_core::{
-    Config, Coordinator, Input, Instant, Output, Request, RequestId, SessionEpoch, SessionEvent, SessionId,
-    Zxid,
+    Config, Coordinator, Event, Input, Instant, Output, Request, RequestId, SessionEpoch, SessionEvent,
+    SessionId, Zxid,
 };
 
 use super::notation;
@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) tree: Tree,
     pub(crate) session: SessionId,
     pub(crate) session_epoch: SessionEpoch,
+    /// Every event so far.
+    pub(crate) events: Vec<Event>,
     link: Link,
     /// Sent, and not seen by the server.
     waiting: VecDeque<Request>,
@@ -56,6 +58,7 @@ impl World {
             tree: Tree::new(0xf),
             session: SessionId(0),
             session_epoch: SessionEpoch(0),
+            events: Vec::new(),
             link: Link::Down,
             waiting: VecDeque::new(),
             pipe: VecDeque::new(),
@@ -76,12 +79,17 @@ impl World {
         while let Some(output) = self.core.poll_output() {
             match output {
                 Output::Request(request) => {
-                    assert_eq!(request.session_epoch, self.session_epoch, "sent in a session that is over");
-                    assert_eq!(self.link, Link::Up, "sent without a connection: {:?}", request.op);
+                    assert!(request.session_epoch <= self.session_epoch, "sent in a session to come");
                     self.note(&format!("{} {}", request.id, notation::op(&request.op)));
-                    self.waiting.push_back(request);
+                    // A deadline that passed unnoticed may send something with the news that its session is over.
+                    if request.session_epoch == self.session_epoch && self.session_is_open() {
+                        self.waiting.push_back(request);
+                    }
                 }
-                Output::Event(event) => self.note(&notation::event(&event)),
+                Output::Event(event) => {
+                    self.note(&notation::event(&event));
+                    self.events.push(event);
+                }
             }
         }
         self.core.check_invariants();
@@ -126,6 +134,7 @@ impl World {
     pub(crate) fn lose_session(&mut self) {
         self.break_off();
         self.waiting.clear();
+        self.session = SessionId(0);
         self.handle(Input::Session(SessionEvent::Lost));
     }
 
@@ -170,6 +179,41 @@ impl World {
         let request = self.take(pattern);
         let (outcome, zxid) = parse(&request.op);
         self.reply(&request, outcome, zxid);
+    }
+
+    /// The server takes everything that is under way; nothing is delivered yet.
+    pub(crate) fn apply_all(&mut self) {
+        for request in std::mem::take(&mut self.waiting) {
+            self.apply(request);
+        }
+    }
+
+    /// Of what is on its way, the first answer is delivered, ahead of the events before it: an answer may overtake
+    /// events.
+    pub(crate) fn overtake(&mut self) {
+        let first = self.pipe.iter().position(|delivery| matches!(delivery, Delivery::Reply { .. }));
+        if let Some(delivery) = first.and_then(|index| self.pipe.remove(index)) {
+            self.deliver(delivery);
+        }
+    }
+
+    /// Nobody learns what came of the request at `index`, if there is one; whether the server took it is the
+    /// caller's choice.
+    pub(crate) fn lose(&mut self, index: usize, is_applied: bool) {
+        let Some(request) = self.waiting.remove(index) else { return };
+        if is_applied {
+            let _ = self.tree.apply(self.session, &request.op);
+            self.queue_events();
+        }
+        self.deliver(Delivery::Reply { request, outcome: Err(OpError::Unknown) });
+    }
+
+    pub(crate) fn session_is_open(&self) -> bool {
+        self.session != SessionId(0)
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.link == Link::Up
     }
 
     /// An answer that nobody waits for.
