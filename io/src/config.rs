@@ -431,4 +431,17 @@ mod tests {
         let text = format!("{config:?}");
         assert!(text.contains("alice") && !text.contains("hunter2") && !text.contains("monster"), "{text}");
     }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn tls_between_nodes_reaches_the_links_and_is_mutual() {
+        let authority = include_str!("link/tls_test/authority.pem");
+        let (chain, key) = (include_str!("link/tls_test/node.pem"), include_str!("link/tls_test/node.key"));
+        let config = || Config::new("localhost:2181");
+        let with = |tls: Tls| config().with_link_tls(tls);
+        assert!(complaint(with(Tls::new(authority))).contains("mutual"));
+        assert!(complaint(with(Tls::new(authority).with_identity(chain, "garbage"))).contains("private key"));
+        assert!(with(Tls::new(authority).with_identity(chain, key)).links().unwrap().tls.is_some());
+        assert!(config().links().unwrap().tls.is_none());
+    }
 }
