@@ -95,7 +95,7 @@ impl Coordinator {
     }
 
     /// Caches a directory from now on; again: keeps it. It is dropped by [`unsubscribe`](Self::unsubscribe), and
-    /// when nobody used it for [`Config::cache_idle`]; [`Freshness::Unknown`] is then the last word on it.
+    /// when nobody used it for [`Config::cache_idle`](crate::Config::cache_idle); [`Freshness::Unknown`](crate::Freshness::Unknown) is then the last word on it.
     ///
     /// # Errors
     /// [`Misuse::Closing`] after [`close`](Self::close).
@@ -120,7 +120,7 @@ impl Coordinator {
     /// Tells that a directory was used since the last call, so that it is not dropped as idle.
     ///
     /// Drivers answer lookups from their own snapshots; they call this before
-    /// [`handle_timeout`](Self::handle_timeout) when the timer is [`Timer::Idle`].
+    /// [`handle_timeout`](Self::handle_timeout) when the timer is [`Timer::Idle`](crate::Timer::Idle).
     pub fn touch(&mut self, now: Instant, directory: &Directory) {
         // Not through `begin`: the deadline that is due must not be applied before this.
         if let Some(cache) = self.caches.get_mut(directory) {
@@ -204,7 +204,7 @@ impl Coordinator {
     }
 
     /// Stops all terms, withdraws all registrations and candidacies, and then gives [`Event::Closed`], at the
-    /// latest after [`Config::close_timeout`]. Nothing comes after it.
+    /// latest after [`Config::close_timeout`](crate::Config::close_timeout). Nothing comes after it.
     pub fn close(&mut self, now: Instant) {
         if self.phase != Phase::Running {
             return;
