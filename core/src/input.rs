@@ -30,7 +30,8 @@ pub enum Input {
     /// A watch fired.
     ///
     /// An event is never delivered before a reply that preceded it on the wire; a reply may overtake events,
-    /// and a change of the session's state may overtake both.
+    /// and a change of the session's state may overtake both; but after [`SessionEvent::Reconnected`] no event from
+    /// before the gap is delivered.
     Watch {
         /// The epoch of the session that armed the watch.
         session_epoch: SessionEpoch,

@@ -352,6 +352,35 @@ async fn a_gap_that_nobody_polled_through_is_told_as_a_gap() {
     port.silence().await;
 }
 
+/// An instance comes before a gap and goes in it, while the process is paused: told after the gap, the first would
+/// never be taken back.
+#[tokio::test]
+#[ignore = "needs ZooKeeper: make live"]
+async fn an_event_from_before_a_gap_is_not_told_after_it() {
+    let zookeeper = ZooKeeper::start();
+    let relay = Relay::to(zookeeper.address(1));
+    let mut other = Port::connect(&config(&zookeeper)).await;
+    other.call(create("/s", CreateMode::Persistent)).await.unwrap();
+    let mut port = Port::connect(&relayed(&relay)).await;
+    port.call(Op::AddWatch { path: path("/s") }).await.unwrap();
+    let before = relay.connection_count();
+    other.call(create("/s/ghost", CreateMode::Persistent)).await.unwrap();
+    // Nobody polls the port: the event waits in the client.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    relay.cut();
+    other.call(Op::Delete { path: path("/s/ghost"), version: Version::Any }).await.unwrap();
+    relay.heal();
+    let deadline = Instant::now() + PATIENCE;
+    while relay.connection_count() == before {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(port.session_event().await, SessionEvent::Suspended);
+    assert_eq!(port.session_event().await, SessionEvent::Reconnected);
+    port.silence().await;
+}
+
 #[tokio::test]
 #[ignore = "needs ZooKeeper: make live"]
 async fn an_expired_session_is_followed_by_another() {

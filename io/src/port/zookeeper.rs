@@ -9,7 +9,8 @@ use queenright_core::{Input, Request};
 ///   not sent and is answered as unknown.
 /// - Each request is answered exactly once, in the order of submission within a session.
 /// - An event is never delivered before a reply that preceded it on the wire. A reply may overtake events, and a
-///   change of the session's state may overtake both.
+///   change of the session's state may overtake both, with one exception: after
+///   [`Reconnected`](queenright_core::SessionEvent::Reconnected) no event from before the gap is delivered any more.
 /// - When a session ends, all that is in flight is answered before the next
 ///   [`Connected`](queenright_core::SessionEvent::Connected); its watches are gone.
 /// - Expiry is an event, never an exit: the port establishes the next session by itself, with a capped and jittered

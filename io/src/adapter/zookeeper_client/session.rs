@@ -115,6 +115,12 @@ impl Session {
         }
         // Item 15: a state is published before what it causes. So it is asked for last, and told first.
         let mut over = self.poll_states(cx, inputs);
+        if inputs.contains(&Input::Session(SessionEvent::Reconnected)) {
+            // What the watchers hold now is from before the gap: a recursive one says nothing more until the core arms
+            // it again, and of one-shots the core reads all there is. Told after the new lists it would be taken for
+            // news: an instance that came and went would seem to be there for ever.
+            fired = self.watches.discard(cx);
+        }
 
         let suspect = matches!(&reply, Poll::Ready((_, answer)) if answer.suspect)
             || matches!(fired, Poll::Ready(Fired::Broken));

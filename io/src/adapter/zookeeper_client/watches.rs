@@ -9,7 +9,7 @@ use futures_util::future::{AbortHandle, Abortable, Aborted, BoxFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use queenright_core::op::{Change, WatchEvent, WatchKind};
 use queenright_core::{Path, Zxid};
-use tracing::debug;
+use tracing::{debug, trace};
 use zookeeper_client::{EventType, PersistentWatcher, WatchedEvent};
 
 use super::request::Armed;
@@ -122,6 +122,16 @@ impl Watches {
         }
     }
 
+    /// Drops what was delivered so far; pending unless a watcher broke.
+    pub(super) fn discard(&mut self, cx: &mut Context<'_>) -> Poll<Fired> {
+        loop {
+            match self.poll_fired(cx) {
+                Poll::Ready(Fired::Event(event)) => trace!(?event, "dropped: from before a gap"),
+                broken_or_pending @ (Poll::Ready(Fired::Broken) | Poll::Pending) => return broken_or_pending,
+            }
+        }
+    }
+
     fn put(&mut self, key: Key, turn: BoxFuture<'static, Turn>) {
         let (handle, registration) = AbortHandle::new_pair();
         let bytes = key.1.as_str().len();
@@ -189,6 +199,19 @@ mod tests {
         watches.put(key, guarded(async { panic!("closed under it") }));
         let mut cx = Context::from_waker(std::task::Waker::noop());
         assert!(matches!(watches.poll_fired(&mut cx), Poll::Ready(Fired::Broken)));
+    }
+
+    #[test]
+    fn what_was_delivered_before_a_gap_can_be_dropped() {
+        let mut watches = Watches::default();
+        let path = Path::new("/a").unwrap();
+        let event = WatchedEvent::new(EventType::NodeCreated, "/a");
+        let turn = Turn::Once(WatchKind::Data, path.clone(), event);
+        watches.put((WatchKind::Data, path.clone()), guarded(async move { turn }));
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(watches.discard(&mut cx).is_pending());
+        assert!(!watches.is_armed(WatchKind::Data, &path), "a one-shot that fired is gone, told or not");
+        assert!(watches.poll_fired(&mut cx).is_pending());
     }
 
     #[test]
