@@ -172,6 +172,13 @@ impl Cache {
             },
             Err(OpError::Refused(ErrorCode::NoNode)) => {
                 self.leaving.insert(name);
+                // A read runs ahead of the events: what came in the place of the last one may not have been told yet.
+                // So that nothing is left is for a list to say.
+                if !self.entries.is_empty() && self.entries.keys().all(|name| self.leaving.contains(name)) {
+                    self.grow_stale(out);
+                    self.list(out);
+                    return;
+                }
             }
             Err(OpError::Refused(code)) => {
                 // A bad instance affects only itself: it is left out until something happens to it.
