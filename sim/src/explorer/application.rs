@@ -56,6 +56,8 @@ pub(super) struct Application {
     /// By global; each with the payload of its last campaign.
     pub(super) candidacies: BTreeMap<u8, (Candidacy, Vec<u8>)>,
     campaigns: u32,
+    /// Globals whose candidacy was resigned, or ended with its only term, and is not withdrawn yet.
+    ending: BTreeSet<u8>,
     /// By directory and instance, so that none is registered twice.
     pub(super) registrations: BTreeMap<RegistrationId, Wanted>,
     pub(super) subscriptions: BTreeSet<Directory>,
@@ -102,6 +104,7 @@ impl Application {
             life,
             candidacies: BTreeMap::new(),
             campaigns: 0,
+            ending: BTreeSet::new(),
             registrations: BTreeMap::new(),
             subscriptions: BTreeSet::new(),
             lookups: BTreeSet::new(),
@@ -176,6 +179,39 @@ impl Application {
         self.terms.remove(&global);
         if let Some((Candidacy::LastTerm, _)) = self.candidacies.get(&global) {
             self.candidacies.remove(&global);
+            self.ending.insert(global);
+        }
+    }
+
+    /// Stands no longer. Returns whether it did.
+    pub(super) fn resign(&mut self, global: u8) -> bool {
+        let stood = self.candidacies.remove(&global).is_some();
+        if stood {
+            self.ending.insert(global);
+        }
+        stood
+    }
+
+    /// Whether a candidacy for one term is over and not withdrawn yet: who stands again before cannot tell which of
+    /// the two is withdrawn.
+    pub(super) fn is_ending(&self, global: u8) -> bool {
+        self.ending.contains(&global)
+    }
+
+    /// Nothing is left of a candidacy. Returns whether that makes sense: it was resigned, or was for one term.
+    pub(super) fn withdrawn(&mut self, global: u8) -> bool {
+        if self.ending.remove(&global) {
+            return true;
+        }
+        match self.candidacies.get(&global) {
+            // Its only term was held, and over before it could be believed.
+            Some((Candidacy::One, _)) => {
+                self.candidacies.remove(&global);
+                true
+            }
+            Some((Candidacy::LastTerm, _)) => true,
+            Some((Candidacy::Many, _)) => false,
+            None => true,
         }
     }
 

@@ -43,6 +43,15 @@ pub(super) struct Env<'a> {
     pub(super) network: &'a mut Network,
     pub(super) sometimes: &'a mut Sometimes,
     pub(super) acl: &'a [Acl],
+    /// When the faults end.
+    pub(super) heal_at: Instant,
+}
+
+impl Env<'_> {
+    /// Nothing lags between client and core once the faults are over.
+    fn lag_max(&self, lag_max: Duration) -> Duration {
+        if self.now < self.heal_at { lag_max } else { Duration::ZERO }
+    }
 }
 
 /// The client of one life of one node.
@@ -336,7 +345,7 @@ impl Client {
         };
         let input =
             Input::Response { session_epoch: request.session_epoch, request: request.id, zxid, outcome };
-        self.lanes.push(env.now, env.queue, Lane::Replies, self.plan.reply_lag_max, input);
+        self.lanes.push(env.now, env.queue, Lane::Replies, env.lag_max(self.plan.reply_lag_max), input);
     }
 
     fn fired(&mut self, env: &mut Env<'_>, event: WatchedEvent) {
@@ -352,7 +361,7 @@ impl Client {
         };
         for lane in lanes {
             let input = Input::Watch { session_epoch: self.epoch, event: event.clone() };
-            self.lanes.push(env.now, env.queue, *lane, self.plan.event_lag_max, input);
+            self.lanes.push(env.now, env.queue, *lane, env.lag_max(self.plan.event_lag_max), input);
         }
     }
 
@@ -375,7 +384,7 @@ impl Client {
             zxid: None,
             outcome: Err(OpError::Unknown),
         };
-        self.lanes.push(env.now, env.queue, Lane::Replies, self.plan.reply_lag_max, input);
+        self.lanes.push(env.now, env.queue, Lane::Replies, env.lag_max(self.plan.reply_lag_max), input);
     }
 
     fn give_up_in_flight(&mut self, env: &mut Env<'_>) {

@@ -303,6 +303,13 @@ impl World<'_> {
                 }
                 self.checks.belief.revoked(life, &global);
             }
+            Output::Event(Event::Withdrawn { global }) => {
+                let number = self.names.global_number(&global);
+                if !number.is_none_or(|number| process.application.withdrawn(number)) {
+                    let detail = format!("{life} is withdrawn from {global}, and stands for many terms");
+                    return Err(Violation::new("completion", detail));
+                }
+            }
             Output::Event(Event::Closed) => {
                 self.with_client(node, life.number, |client, env| client.close(env));
                 self.bury(node);
@@ -312,7 +319,6 @@ impl World<'_> {
                 | Event::Registration { .. }
                 | Event::Directory { .. }
                 | Event::Holder { .. }
-                | Event::Withdrawn { .. }
                 | Event::Degraded { .. },
             ) => {}
         }

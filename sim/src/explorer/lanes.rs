@@ -33,8 +33,9 @@ pub(super) struct Lanes {
     node: u8,
     life: u32,
     key: u64,
-    /// By number.
-    waiting: [VecDeque<(Instant, Input)>; 4],
+    /// By number. Each entry has a wake-up of its own in the queue, and keeps its place when it was dropped: or its
+    /// wake-up would deliver the next one too early.
+    waiting: [VecDeque<(Instant, Option<Input>)>; 4],
     pushed_count: u64,
 }
 
@@ -61,7 +62,7 @@ impl Lanes {
             Lane::Stream | Lane::OneShots => last(lane).max(last(Lane::Replies)),
         };
         let at = now.after(Duration::from_nanos(lag)).max(not_before);
-        self.waiting[lane as usize].push_back((at, input));
+        self.waiting[lane as usize].push_back((at, Some(input)));
         queue.at(at, Due::Deliver { node: self.node, life: self.life, lane: lane as u8 });
     }
 
@@ -89,12 +90,14 @@ impl Lanes {
         if lane.front()?.0 > now {
             return None;
         }
-        lane.pop_front().map(|(_, input)| input)
+        lane.pop_front().and_then(|(_, input)| input)
     }
 
     /// The connection whose streams these events came through is gone, and what was missed since will be read.
     pub(super) fn drop_stream(&mut self) {
-        self.waiting[Lane::Stream as usize].clear();
+        for (_, event) in &mut self.waiting[Lane::Stream as usize] {
+            *event = None;
+        }
     }
 
     /// Nobody listens any more.

@@ -1,6 +1,6 @@
 //! What applications do.
 
-use queenright_core::{Directory, HostEvent, Input, Misuse, Name};
+use queenright_core::{Directory, HostEvent, Input, Misuse, Name, Terms};
 
 use super::application::Stage;
 use super::process::Pause;
@@ -33,6 +33,9 @@ impl World<'_> {
         let application = &mut process.application;
         match step {
             Step::Campaign { global, terms } => {
+                if terms == Terms::One && application.is_ending(global) {
+                    return Ok(());
+                }
                 let payload = application.campaign(global, terms);
                 let name = self.names.globals[usize::from(global)].clone();
                 self.checks.completion.recalled(life, &Call::Resign(name.clone()));
@@ -41,7 +44,7 @@ impl World<'_> {
                 result.accepted(&format_args!("{life}'s campaign"))
             }
             Step::Resign { global } => {
-                if application.candidacies.remove(&global).is_none() {
+                if !application.resign(global) {
                     return Ok(());
                 }
                 let name = self.names.globals[usize::from(global)].clone();

@@ -244,8 +244,9 @@ impl NetworkPlan {
 impl ClientPlan {
     fn draw(seed: u64, lease: Duration, session_timeout: Duration) -> Self {
         let mut draw = Draw::new(seed, label::CLIENT);
-        let lag = |draw: &mut Draw| match draw.below(3) {
-            0 => lease / 20,
+        let lag = |draw: &mut Draw| match draw.below(6) {
+            0 => lease / 2,
+            1 => lease / 20,
             _ => Duration::ZERO,
         };
         Self {

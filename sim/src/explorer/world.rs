@@ -305,9 +305,12 @@ impl<'a> World<'a> {
 
     /// Lets the client of a life do something, if it is still there.
     pub(super) fn with_client(&mut self, node: u8, life: u32, act: impl FnOnce(&mut Client, &mut Env<'_>)) {
-        let Self { now, queue, network, nodes, sometimes, acl, .. } = self;
+        let Self { now, heal_at, queue, network, nodes, sometimes, acl, .. } = self;
         if let Some(process) = nodes[usize::from(node)].process_of(life) {
-            act(&mut process.client, &mut Env { now: *now, queue, network, sometimes, acl });
+            act(
+                &mut process.client,
+                &mut Env { now: *now, queue, network, sometimes, acl, heal_at: *heal_at },
+            );
         }
     }
 
@@ -330,7 +333,7 @@ impl<'a> World<'a> {
 
     /// Starts the process of a node that is down.
     fn start(&mut self, number: u8) -> Result<(), Violation> {
-        let Self { now, plan, nodes, names, queue, network, sometimes, acl, .. } = self;
+        let Self { now, heal_at, plan, nodes, names, queue, network, sometimes, acl, .. } = self;
         let node = &mut nodes[usize::from(number)];
         let life = Life { node: number, number: node.starts };
         node.starts += 1;
@@ -346,7 +349,7 @@ impl<'a> World<'a> {
         (self.configure)(&mut config);
         let core = Coordinator::new(config, node.clock.local(*now))
             .unwrap_or_else(|error| panic!("the plan's configuration is refused: {error}"));
-        let mut env = Env { now: *now, queue, network, sometimes, acl };
+        let mut env = Env { now: *now, queue, network, sometimes, acl, heal_at: *heal_at };
         let client = Client::new(&mut env, plan.seed, number, life.number, plan.client, plan.session_timeout);
         node.presence = Presence::Up(Box::new(Process {
             life,
