@@ -93,7 +93,8 @@ impl Lanes {
         lane.pop_front().and_then(|(_, input)| input)
     }
 
-    /// The connection whose streams these events came through is gone, and what was missed since will be read.
+    /// The connection whose streams these events came through is gone, and what was missed since will be read. Events of
+    /// one-shot watches may still come, later than the port's contract allows: they are hints, and must do no harm.
     pub(super) fn drop_stream(&mut self) {
         for (_, event) in &mut self.waiting[Lane::Stream as usize] {
             *event = None;
