@@ -16,6 +16,7 @@ pub(crate) struct Relay {
     address: SocketAddr,
     mode: watch::Sender<Mode>,
     connection_count: Arc<AtomicUsize>,
+    bytes_from_clients: Arc<AtomicUsize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,17 +35,18 @@ impl Relay {
     pub(crate) fn to(server: SocketAddr) -> Self {
         let (mode, modes) = watch::channel(Mode::Open);
         let connection_count = Arc::new(AtomicUsize::new(0));
+        let bytes_from_clients = Arc::new(AtomicUsize::new(0));
         let (tell, told) = std::sync::mpsc::channel();
-        let count = Arc::clone(&connection_count);
+        let counts = (Arc::clone(&connection_count), Arc::clone(&bytes_from_clients));
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 tell.send(listener.local_addr().unwrap()).unwrap();
-                serve(listener, server, modes, count).await;
+                serve(listener, server, modes, counts).await;
             });
         });
-        Self { address: told.recv().unwrap(), mode, connection_count }
+        Self { address: told.recv().unwrap(), mode, connection_count, bytes_from_clients }
     }
 
     /// Where clients should connect.
@@ -55,6 +57,11 @@ impl Relay {
     /// How many connections were accepted so far.
     pub(crate) fn connection_count(&self) -> usize {
         self.connection_count.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes clients have sent so far, those that a stall keeps from the server included.
+    pub(crate) fn bytes_from_clients(&self) -> usize {
+        self.bytes_from_clients.load(Ordering::Relaxed)
     }
 
     /// Nothing passes any more, and nobody is told.
@@ -83,15 +90,16 @@ async fn serve(
     listener: TcpListener,
     server: SocketAddr,
     mut modes: watch::Receiver<Mode>,
-    count: Arc<AtomicUsize>,
+    (connection_count, bytes_from_clients): (Arc<AtomicUsize>, Arc<AtomicUsize>),
 ) {
     let connection_modes = modes.clone();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((client, _)) = accepted else { return };
-                count.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(relay(client, server, connection_modes.clone()));
+                connection_count.fetch_add(1, Ordering::Relaxed);
+                let bytes = Arc::clone(&bytes_from_clients);
+                tokio::spawn(relay(client, server, connection_modes.clone(), bytes));
             }
             over = modes.wait_for(|mode| *mode == Mode::Over) => {
                 drop(over);
@@ -101,7 +109,12 @@ async fn serve(
     }
 }
 
-async fn relay(client: TcpStream, server: SocketAddr, mut modes: watch::Receiver<Mode>) {
+async fn relay(
+    client: TcpStream,
+    server: SocketAddr,
+    mut modes: watch::Receiver<Mode>,
+    bytes_from_client: Arc<AtomicUsize>,
+) {
     if passes(&mut modes).await.is_none() {
         return;
     }
@@ -109,10 +122,11 @@ async fn relay(client: TcpStream, server: SocketAddr, mut modes: watch::Receiver
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (client_reads, client_writes) = client.into_split();
     let (server_reads, server_writes) = server.into_split();
+    let bytes_from_server = AtomicUsize::new(0);
     // When one direction ends, the connection does.
     tokio::select! {
-        () = forward(client_reads, server_writes, modes.clone()) => {}
-        () = forward(server_reads, client_writes, modes) => {}
+        () = forward(client_reads, server_writes, modes.clone(), &bytes_from_client) => {}
+        () = forward(server_reads, client_writes, modes, &bytes_from_server) => {}
     }
 }
 
@@ -120,13 +134,17 @@ async fn forward(
     mut from: tcp::OwnedReadHalf,
     mut to: tcp::OwnedWriteHalf,
     mut modes: watch::Receiver<Mode>,
+    bytes: &AtomicUsize,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let len = tokio::select! {
             read = from.read(&mut buffer) => match read {
                 Ok(0) | Err(_) => return,
-                Ok(len) => len,
+                Ok(len) => {
+                    bytes.fetch_add(len, Ordering::Relaxed);
+                    len
+                }
             },
             broken = modes.wait_for(|mode| matches!(mode, Mode::Cut | Mode::Over)) => {
                 drop(broken);
