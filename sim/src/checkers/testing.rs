@@ -1,26 +1,36 @@
 //! Trees for the checkers' own tests, made the way real ones are: by requests.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use queenright_core::wire::{Acl, ConnectRequest, Create, CreateFlags, CreateForm, Delete, Request, SetData};
 use queenright_core::{Instant, SessionId};
 
-use crate::zookeeper::{ConnectionId, FromServer, ServerConfig, Tree, ZooKeeper};
+use crate::zookeeper::{ConnectionId, Ensemble, FromServer, ServerConfig, ServerId, Tree};
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A server, and a session of its own for what no other session owns.
 #[derive(Debug)]
 pub(super) struct Server {
-    server: ZooKeeper,
+    server: Ensemble,
     connections: u64,
 }
 
 impl Server {
     pub(super) fn new() -> Self {
-        let mut server = ZooKeeper::new(ServerConfig::default(), Instant::ORIGIN);
-        server.connect(Instant::ORIGIN, ConnectionId(0), ConnectRequest::new_session(10_000));
+        let mut server = Ensemble::new(ServerConfig::default(), 1, Instant::ORIGIN);
+        server.connect(
+            Instant::ORIGIN,
+            ServerId::FIRST,
+            ConnectionId(0),
+            LOCALHOST,
+            ConnectRequest::new_session(10_000),
+        );
         Self { server, connections: 0 }
     }
 
-    pub(super) const fn tree(&self) -> &Tree {
-        self.server.tree()
+    pub(super) fn tree(&self) -> &Tree {
+        self.server.tree(ServerId::FIRST)
     }
 
     /// A new session, and the connection on which it is.
@@ -28,7 +38,13 @@ impl Server {
         self.connections += 1;
         let connection = ConnectionId(self.connections);
         while self.server.poll_output().is_some() {}
-        self.server.connect(Instant::ORIGIN, connection, ConnectRequest::new_session(10_000));
+        self.server.connect(
+            Instant::ORIGIN,
+            ServerId::FIRST,
+            connection,
+            LOCALHOST,
+            ConnectRequest::new_session(10_000),
+        );
         match self.server.poll_output() {
             Some((_, FromServer::Connected(response))) => (response.session, connection),
             other => panic!("{other:?} instead of a session"),

@@ -9,6 +9,7 @@ use super::world::World;
 use crate::checkers::{
     Claims, Contents, Standing, Violation, check_leaders, check_owners, check_registrations,
 };
+use crate::zookeeper::ServerId;
 
 impl World<'_> {
     /// Whether everything has come to what it must be.
@@ -18,7 +19,7 @@ impl World<'_> {
     pub(super) fn audit(&self) -> Result<(), Violation> {
         self.checks.completion.check_calls()?;
         self.checks.completion.check_requests(self.still_from)?;
-        let (tree, root) = (self.server.tree(), self.names.root.as_str());
+        let (tree, root) = (self.server.tree(ServerId::FIRST), self.names.root.as_str());
         let mut claims = BTreeMap::new();
         for process in self.processes() {
             let life = process.life;

@@ -15,6 +15,7 @@ use super::sometimes::Reached;
 use super::workload::stop_time;
 use super::world::World;
 use crate::checkers::{Violation, check_registered};
+use crate::zookeeper::ServerId;
 
 /// Timers fire up to this fraction of a lease late.
 const TIMER_LATENESS_DIVISOR: u32 = 200;
@@ -221,7 +222,7 @@ impl World<'_> {
                 RegistrationStatus::Registered { czxid } => {
                     let (wanted, session) = (process.application.registrations.get(id), process.told_session);
                     if let (Some(wanted), Some(session)) = (wanted, session) {
-                        let tree = self.server.tree();
+                        let tree = self.server.tree(ServerId::FIRST);
                         check_registered(tree, &self.names.root, life, wanted, *czxid, session)?;
                     }
                     if process.client.epoch().0 > 1 {

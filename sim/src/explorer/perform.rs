@@ -8,6 +8,7 @@ use super::sometimes::Reached;
 use super::workload::Step;
 use super::world::World;
 use crate::checkers::{Call, Mark, Violation, Wanted};
+use crate::zookeeper::ServerId;
 
 const PROPERTY: &str = "refused calls";
 
@@ -94,7 +95,7 @@ impl World<'_> {
             Step::Subscribe(watched) => {
                 let directory = self.names.directory(watched);
                 application.subscriptions.insert(directory.clone());
-                let (tree, root) = (self.server.tree(), &self.names.root);
+                let (tree, root) = (self.server.tree(ServerId::FIRST), &self.names.root);
                 self.checks.caches.subscribed(self.now, life, &directory, tree, root);
                 let result = self.drive(node, |core, now| Answer::of(core.subscribe(now, directory)))?;
                 result.accepted(&format_args!("{life}'s subscription"))

@@ -11,7 +11,7 @@ use super::queue::Due;
 use super::sometimes::Reached;
 use super::world::World;
 use crate::checkers::Violation;
-use crate::zookeeper::Owner;
+use crate::zookeeper::{Owner, ServerId};
 
 impl World<'_> {
     /// A fault strikes, unless the healing has begun or its node is down.
@@ -69,7 +69,7 @@ impl World<'_> {
     /// From now on nothing breaks; what an outside hand left in the way of a registration is taken away.
     pub(super) fn heal(&mut self) -> Result<(), Violation> {
         self.trace.note(self.now, &2_u8, |line| line.write_str("HEALED"));
-        let tree = self.server.tree();
+        let tree = self.server.tree(ServerId::FIRST);
         let squatters = std::mem::take(&mut self.squatters);
         let left = squatters
             .into_iter()
@@ -155,7 +155,7 @@ impl World<'_> {
 
     /// The ephemerals of the tree that are wanted, in order.
     fn paths(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
-        let znodes = self.server.tree().iter();
+        let znodes = self.server.tree(ServerId::FIRST).iter();
         let ephemerals = znodes.filter(|(_, znode)| matches!(znode.owner(), Owner::Session(_)));
         ephemerals.map(|(path, _)| path).filter(|path| wanted(path)).map(str::to_owned).collect()
     }

@@ -1,5 +1,6 @@
 //! The loop: the earliest event, its effects, the checks, and again.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use queenright_core::wire::{Acl, ConnectRequest, Request as Record, WatchedEvent};
@@ -23,7 +24,7 @@ use crate::checkers::{
     Alternation, BoundedRequests, Caches, Completion, ExclusiveBelief, LeaseNames, LeaseRecords, Life,
     RisingTokens, Violation,
 };
-use crate::zookeeper::{ConnectionId, FromServer, ServerConfig, ZooKeeper};
+use crate::zookeeper::{ConnectionId, Ensemble, FromServer, ServerConfig, ServerId};
 
 /// More events than any run needs: whoever gets here is going round in circles.
 const EVENTS_MAX: u64 = 1_000_000;
@@ -31,6 +32,9 @@ const EVENTS_MAX: u64 = 1_000_000;
 const REQUESTS_PER_LEASE_MAX: u32 = 300;
 /// How many leases before the end nothing may be going on any more but beats and their observation.
 const STILL_LEASES: u32 = 2;
+
+/// Where the nodes are, in the eyes of the server.
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Everything.
 pub(super) struct World<'a> {
@@ -41,7 +45,7 @@ pub(super) struct World<'a> {
     pub(super) still_from: Instant,
     pub(super) queue: Queue,
     pub(super) network: Network,
-    pub(super) server: ZooKeeper,
+    pub(super) server: Ensemble,
     pub(super) nodes: Vec<Node>,
     pub(super) names: Names,
     pub(super) checks: Checks,
@@ -101,7 +105,7 @@ impl<'a> World<'a> {
             still_from: heal_at.after(plan.quiet).before(plan.lease * STILL_LEASES),
             queue: Queue::default(),
             network: Network::new(plan.seed, plan.network, plan.nodes.len(), heal_at),
-            server: ZooKeeper::new(config, now),
+            server: Ensemble::new(config, 1, now),
             nodes: plan
                 .nodes
                 .iter()
@@ -236,13 +240,15 @@ impl<'a> World<'a> {
             return Ok(());
         };
         match message {
-            ToServer::Connect(request) => self.server.connect(self.now, connection, request),
+            ToServer::Connect(request) => {
+                self.server.connect(self.now, ServerId::FIRST, connection, LOCALHOST, request)
+            }
             ToServer::Request { xid, request } => {
                 if sender == Sender::Gone && is_write(&request) {
                     self.sometimes.reach(Reached::WriteOutlivedItsSender);
                 }
                 if self.now < self.heal_at {
-                    self.old_views.before(self.server.tree(), connection, xid, &request);
+                    self.old_views.before(self.server.tree(ServerId::FIRST), connection, xid, &request);
                 }
                 self.server.request(self.now, connection, xid, request);
             }
@@ -273,8 +279,8 @@ impl<'a> World<'a> {
             self.network.answer(self.now, &mut self.queue, connection, message);
         }
         self.set_server_alarm();
-        self.checks.caches.tree_changed(self.now, self.server.tree());
-        self.checks.records.tree_changed(self.server.tree(), &self.names.root)
+        self.checks.caches.tree_changed(self.now, self.server.tree(ServerId::FIRST));
+        self.checks.records.tree_changed(self.server.tree(ServerId::FIRST), &self.names.root)
     }
 
     /// The event of a stale read comes later, when the follower that answered it has caught up.
@@ -372,7 +378,13 @@ impl<'a> World<'a> {
     pub(super) fn hand_in(&mut self, requests: impl IntoIterator<Item = Record>) -> Result<(), Violation> {
         self.hands += 1;
         let connection = ConnectionId(u64::MAX - self.hands);
-        self.server.connect(self.now, connection, ConnectRequest::new_session(60_000));
+        self.server.connect(
+            self.now,
+            ServerId::FIRST,
+            connection,
+            LOCALHOST,
+            ConnectRequest::new_session(60_000),
+        );
         for (xid, request) in (1..).zip(requests) {
             self.trace.note(self.now, &request, |line| write!(line, "hand: {request:?}"));
             self.server.request(self.now, connection, xid, request);

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Owner, Tree, ZooKeeper, path};
+use super::{Ensemble, Owner, Tree, path};
 
-impl ZooKeeper {
+impl Ensemble {
     /// Looks for contradictions. Costs as much as a walk over all znodes and watches.
     ///
     /// # Panics

@@ -1,10 +1,10 @@
 //! A model of ZooKeeper: a server as a pure machine.
 //!
-//! [`ZooKeeper`] takes what clients send, and the time, and gives what a server of version 3.9 would answer: replies,
+//! [`Ensemble`] takes what clients send, and the time, and gives what a server of version 3.9 would answer: replies,
 //! watch events, closed connections. It has no clock, no sockets, no disk and no randomness, so that it can be driven
 //! by a simulator, cloned by an exhaustive checker, or put behind real sockets. Same inputs, same outputs.
 //!
-//! What happens to a write, file by file: `server` takes the frame and `service` the request in it; `prepare` decides
+//! What happens to a write, file by file: `ensemble` takes the frame and `service` the request in it; `prepare` decides
 //! against the tree whether it may happen and what it comes to, as a `transaction`; `replica` applies that to its tree
 //! and fires its watches. Deciding and applying are apart because in an ensemble they happen on different servers, at
 //! different times: `sessions` belongs to the one that decides, `connections`, `watches` and `tree` to each.
@@ -15,12 +15,12 @@
 mod acl;
 mod connections;
 mod digest;
+mod ensemble;
 mod invariants;
 mod path;
 mod prepare;
 mod read;
 mod replica;
-mod server;
 mod service;
 mod sessions;
 mod transaction;
@@ -32,7 +32,7 @@ use std::time::Duration;
 use queenright_core::Zxid;
 use queenright_core::wire::{ConnectResponse, ErrorCode, Response, WatchedEvent};
 
-pub use server::ZooKeeper;
+pub use ensemble::Ensemble;
 pub use tree::{Owner, Tree, Znode};
 
 /// What a server is told once.
@@ -63,6 +63,15 @@ impl Default for ServerConfig {
             super_digest: None,
         }
     }
+}
+
+/// Names a server of an ensemble, as `myid` does: from 1 to the number of servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(pub u8);
+
+impl ServerId {
+    /// The first one; the only one where there is no ensemble.
+    pub const FIRST: Self = Self(1);
 }
 
 /// Names a connection of a client. The driver chooses it, and uses it once.

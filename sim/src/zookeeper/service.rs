@@ -13,7 +13,7 @@ use super::prepare::{self, Draft};
 use super::read::Answer;
 use super::transaction::{Change, Effect};
 use super::watches::Watched;
-use super::{ConnectionId, FromServer, ZooKeeper, acl};
+use super::{ConnectionId, Ensemble, FromServer, acl};
 
 /// What replies and events carry where no transaction is meant.
 const NO_ZXID: Zxid = Zxid(-1);
@@ -35,7 +35,7 @@ struct WatchLists {
     recursive: Vec<String>,
 }
 
-impl ZooKeeper {
+impl Ensemble {
     /// Does what a client asks for, and answers it.
     pub(super) fn serve(
         &mut self,

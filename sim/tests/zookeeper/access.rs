@@ -6,10 +6,10 @@ use queenright_core::Instant;
 use queenright_core::wire::{
     Acl, AuthId, ConnectRequest, Create, CreateFlags, ErrorCode, Permissions, Request, Response,
 };
-use queenright_sim::zookeeper::{ConnectionId, FromServer, ServerConfig, ZooKeeper};
+use queenright_sim::zookeeper::{ConnectionId, Ensemble, FromServer, ServerConfig, ServerId};
 
 use crate::harness::{
-    Client, TICK, World, create, create_as, create_for, creation, get, log_in, set, set_acl,
+    Client, LOCALHOST, TICK, World, create, create_as, create_for, creation, get, log_in, set, set_acl,
 };
 
 /// `user:secret`, hashed.
@@ -182,16 +182,22 @@ fn addresses_match_by_their_leading_bits() {
     ];
     for (subnet, address, matches) in table {
         let (now, owner, other) = (Instant::ORIGIN, ConnectionId(1), ConnectionId(2));
-        let mut server = ZooKeeper::new(ServerConfig::default(), now);
+        let mut server = Ensemble::new(ServerConfig::default(), 1, now);
         let acl = Some(vec![Acl::new(Permissions::ALL, "ip", subnet)]);
-        server.connect(now, owner, ConnectRequest::new_session(10_000));
+        server.connect(now, ServerId::FIRST, owner, LOCALHOST, ConnectRequest::new_session(10_000));
         server.request(
             now,
             owner,
             1,
             Request::Create(Create { acl, ..creation("/a", CreateFlags::PERSISTENT) }),
         );
-        server.connect_from(now, other, address.parse().unwrap(), ConnectRequest::new_session(10_000));
+        server.connect(
+            now,
+            ServerId::FIRST,
+            other,
+            address.parse().unwrap(),
+            ConnectRequest::new_session(10_000),
+        );
         while server.poll_output().is_some() {}
         server.request(now, other, 1, get("/a"));
         let Some((_, FromServer::Reply { result, .. })) = server.poll_output() else { panic!("no reply") };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use queenright_core::Zxid;
 use queenright_core::op::Stat;
 use queenright_core::wire::{Acl, Create, CreateFlags, CreateForm, Request, Response};
+use queenright_sim::zookeeper::ServerId;
 
 use crate::harness::{World, create, create_as, creation, delete, get, set, set_acl, setting};
 
@@ -15,7 +16,7 @@ fn sequential(path: &str) -> Request {
 #[test]
 fn a_fresh_tree_has_the_servers_own_znodes() {
     let world = World::new();
-    let paths: Vec<_> = world.server.tree().iter().map(|(path, _)| path).collect();
+    let paths: Vec<_> = world.server.tree(ServerId::FIRST).iter().map(|(path, _)| path).collect();
     assert_eq!(paths, ["/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"]);
     for (path, cversion, aversion, num_children) in [
         ("/", -1, 0, 1),
@@ -42,7 +43,7 @@ fn create_sets_all_zxids_and_counts_at_the_parent() {
     ) else {
         panic!("no stat")
     };
-    let zxid = world.server.last_zxid();
+    let zxid = world.server.last_zxid(ServerId::FIRST);
     let expected = Stat {
         czxid: zxid,
         mzxid: zxid,
@@ -70,7 +71,8 @@ fn set_data_counts_also_equal_data() {
     for version in 1..=2 {
         let Response::SetData { stat } = world.ok(&client, set("/a", "same")) else { panic!("no stat") };
         let mtime = before.mtime + 5;
-        let expected = Stat { version, mtime, mzxid: world.server.last_zxid(), data_length: 4, ..before };
+        let expected =
+            Stat { version, mtime, mzxid: world.server.last_zxid(ServerId::FIRST), data_length: 4, ..before };
         assert_eq!(stat, expected);
     }
 }
@@ -97,7 +99,10 @@ fn delete_counts_at_the_parent() {
     assert_eq!(world.stat("/a").cversion, 1);
     world.ok(&client, delete("/a/b"));
     let stat = world.stat("/a");
-    assert_eq!((stat.cversion, stat.num_children, stat.pzxid), (2, 0, world.server.last_zxid()));
+    assert_eq!(
+        (stat.cversion, stat.num_children, stat.pzxid),
+        (2, 0, world.server.last_zxid(ServerId::FIRST))
+    );
 }
 
 #[test]
@@ -154,18 +159,18 @@ fn every_attempt_to_write_spends_a_zxid_and_no_read_does() {
         Request::Reconfig { joining: None, leaving: None, new_members: None, config_id: -1 },
     ];
     for request in writes {
-        let (before, shown) = (world.server.last_zxid(), format!("{request:?}"));
+        let (before, shown) = (world.server.last_zxid(ServerId::FIRST), format!("{request:?}"));
         let reply = world.ask(&client, request);
         assert_eq!(
-            (world.server.last_zxid(), reply.zxid),
+            (world.server.last_zxid(ServerId::FIRST), reply.zxid),
             (Zxid(before.0 + 1), Zxid(before.0 + 1)),
             "{shown}"
         );
     }
     for request in [get("/a"), get("/nope"), Request::Ping, Request::Sync { path: "anything".into() }] {
-        let (before, shown) = (world.server.last_zxid(), format!("{request:?}"));
+        let (before, shown) = (world.server.last_zxid(ServerId::FIRST), format!("{request:?}"));
         let reply = world.ask(&client, request);
-        assert_eq!((world.server.last_zxid(), reply.zxid), (before, before), "{shown}");
+        assert_eq!((world.server.last_zxid(ServerId::FIRST), reply.zxid), (before, before), "{shown}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! A server, its clients, and short names for what they say.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use queenright_core::op::{Change, Stat};
@@ -9,14 +10,17 @@ use queenright_core::wire::{
     ErrorCode, MultiRequest, Read, Request, Response, SetData,
 };
 use queenright_core::{Instant, SessionId, Zxid};
-use queenright_sim::zookeeper::{ConnectionId, FromServer, ServerConfig, ZooKeeper};
+use queenright_sim::zookeeper::{ConnectionId, Ensemble, FromServer, ServerConfig, ServerId};
 
 /// The tick of every server here.
 pub(crate) const TICK: Duration = Duration::from_secs(2);
 
+/// Where clients are.
+pub(crate) const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// A server with everything that it has sent and nobody looked at yet.
 pub(crate) struct World {
-    pub(crate) server: ZooKeeper,
+    pub(crate) server: Ensemble,
     pub(crate) now: Instant,
     inboxes: BTreeMap<ConnectionId, Vec<FromServer>>,
     connection_count: u64,
@@ -49,7 +53,7 @@ impl World {
 
     pub(crate) fn with(config: ServerConfig) -> Self {
         let now = Instant::from_millis(1_000_000);
-        let server = ZooKeeper::new(config, now);
+        let server = Ensemble::new(config, 1, now);
         Self { server, now, inboxes: BTreeMap::new(), connection_count: 0 }
     }
 
@@ -64,7 +68,7 @@ impl World {
     pub(crate) fn connect(&mut self, request: ConnectRequest) -> (ConnectionId, Vec<FromServer>) {
         self.connection_count += 1;
         let conn = ConnectionId(self.connection_count);
-        self.server.connect(self.now, conn, request);
+        self.server.connect(self.now, ServerId::FIRST, conn, LOCALHOST, request);
         self.drain();
         (conn, self.inbox_of(conn))
     }
@@ -114,11 +118,11 @@ impl World {
 
     #[track_caller]
     pub(crate) fn stat(&self, path: &str) -> Stat {
-        self.server.tree().get(path).unwrap_or_else(|| panic!("no {path}")).stat()
+        self.server.tree(ServerId::FIRST).get(path).unwrap_or_else(|| panic!("no {path}")).stat()
     }
 
     pub(crate) fn has(&self, path: &str) -> bool {
-        self.server.tree().get(path).is_some()
+        self.server.tree(ServerId::FIRST).get(path).is_some()
     }
 
     /// Time passes, and the server handles every deadline in it at its time.

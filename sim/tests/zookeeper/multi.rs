@@ -6,6 +6,7 @@ use queenright_core::wire::{
     Create, CreateFlags, CreateForm, ErrorCode, MultiReadRequest, MultiReadResult, MultiRequest, MultiResult,
     OpCode, Read, Request, Response,
 };
+use queenright_sim::zookeeper::ServerId;
 
 use crate::harness::{
     World, check, create, creation, deletion, event, setting, watch_below, watch_children, watch_data,
@@ -27,7 +28,7 @@ fn drop(path: &str) -> MultiRequest {
 fn parts_share_a_zxid_and_see_the_effects_of_those_before() {
     let mut world = World::new();
     let client = world.client();
-    let before = world.server.last_zxid();
+    let before = world.server.last_zxid(ServerId::FIRST);
     let parts = vec![
         make("/a", CreateFlags::PERSISTENT),
         make("/a/q-", CreateFlags::PERSISTENT_SEQUENTIAL),
@@ -39,7 +40,7 @@ fn parts_share_a_zxid_and_see_the_effects_of_those_before() {
     ];
     let Response::Multi(results) = world.ok(&client, Request::Multi(parts)) else { panic!("no results") };
     let zxid = Zxid(before.0 + 1);
-    assert_eq!(world.server.last_zxid(), zxid);
+    assert_eq!(world.server.last_zxid(ServerId::FIRST), zxid);
     let [
         MultiResult::Create { path: first },
         MultiResult::Create { path: second },
@@ -65,8 +66,8 @@ fn a_failed_one_changes_nothing_and_tells_where_it_failed() {
     let (client, other) = (world.client(), world.client());
     world.ok(&client, create("/a"));
     world.ok(&other, watch_below("/"));
-    let tree = world.server.tree().clone();
-    let zxid = world.server.last_zxid();
+    let tree = world.server.tree(ServerId::FIRST).clone();
+    let zxid = world.server.last_zxid(ServerId::FIRST);
     let parts = vec![
         make("/b", CreateFlags::PERSISTENT),
         drop("/a"),
@@ -77,7 +78,7 @@ fn a_failed_one_changes_nothing_and_tells_where_it_failed() {
     let codes = [ErrorCode::OK, ErrorCode::OK, ErrorCode::BAD_VERSION, ErrorCode::RUNTIME_INCONSISTENCY];
     assert_eq!(reply.result, Ok(Response::Multi(codes.map(MultiResult::Error).into())));
     assert_eq!(reply.zxid, Zxid(zxid.0 + 1), "a failed one spends a zxid");
-    assert_eq!(*world.server.tree(), tree);
+    assert_eq!(*world.server.tree(ServerId::FIRST), tree);
     assert_eq!(world.events(&other), []);
 }
 
@@ -192,7 +193,7 @@ fn what_cannot_be_read_fails_as_a_whole_and_spends_a_zxid() {
         Request::Garbled { opcode: OpCode::Multi },
     ];
     for request in requests {
-        let before = world.server.last_zxid();
+        let before = world.server.last_zxid(ServerId::FIRST);
         let reply = world.ask(&client, request);
         assert_eq!(reply.result, Err(ErrorCode::MARSHALLING_ERROR));
         assert_eq!(reply.zxid, Zxid(before.0 + 1));
@@ -210,7 +211,7 @@ fn reads_fail_one_by_one_and_leave_no_watch() {
         MultiReadRequest::GetData(Read::plain("/nope")),
         MultiReadRequest::GetChildren(Read::watching("/a")),
     ];
-    let before = world.server.last_zxid();
+    let before = world.server.last_zxid(ServerId::FIRST);
     let reply = world.ask(&client, Request::MultiRead(reads));
     let expected = vec![
         MultiReadResult::GetData { data: Some(Vec::new()), stat: world.stat("/a") },

@@ -4,7 +4,7 @@ use queenright_core::Zxid;
 use queenright_core::wire::{
     Check, Create, CreateFlags, CreateForm, ErrorCode, OpCode, Read, Request, Response,
 };
-use queenright_sim::zookeeper::{FromServer, Owner};
+use queenright_sim::zookeeper::{FromServer, Owner, ServerId};
 
 use crate::harness::{World, create, creation, list};
 
@@ -56,7 +56,7 @@ fn the_type_says_what_is_created_and_the_flags_whether_it_is_an_ephemeral() {
             Response::Create { path } | Response::Create2 { path, .. } => path,
             other => panic!("{other:?}"),
         });
-        let owner = created.map(|path| world.server.tree().get(&path).unwrap().owner());
+        let owner = created.map(|path| world.server.tree(ServerId::FIRST).get(&path).unwrap().owner());
         assert_eq!(owner, expected, "{form:?} {flags:?}");
     }
 }
@@ -143,7 +143,7 @@ fn a_body_that_cannot_be_read_is_an_error_and_the_connection_stays() {
         (OpCode::AddWatch, 0),
         (OpCode::RemoveWatches, 0),
     ] {
-        let before = world.server.last_zxid();
+        let before = world.server.last_zxid(ServerId::FIRST);
         let reply = world.ask(&client, Request::Garbled { opcode });
         assert_eq!(reply.result, Err(ErrorCode::MARSHALLING_ERROR), "{opcode:?}");
         assert_eq!(reply.zxid, Zxid(before.0 + spent), "{opcode:?}");

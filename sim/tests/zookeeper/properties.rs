@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use queenright_core::Zxid;
 use queenright_core::op::Change;
 use queenright_core::wire::{ConnectRequest, CreateFlags, MultiRequest, MultiResult, Request, Response};
-use queenright_sim::zookeeper::FromServer;
+use queenright_sim::zookeeper::{FromServer, ServerId};
 
 use crate::harness::{
     Client, World, check, create_as, creation, deletion, setting, watch_below, watch_children, watch_data,
@@ -85,7 +85,8 @@ impl Crowd {
 
     fn come_back(&mut self, index: usize) {
         let client = &self.clients[index];
-        let request = ConnectRequest::reattach(&client.established, self.world.server.last_zxid());
+        let request =
+            ConnectRequest::reattach(&client.established, self.world.server.last_zxid(ServerId::FIRST));
         let (conn, answers) = self.world.connect(request);
         self.clients[index] = match answers.into_iter().next() {
             Some(FromServer::Connected(established)) if !established.is_refusal() => {
@@ -97,7 +98,7 @@ impl Crowd {
 
     fn is_connected(&self, index: usize) -> bool {
         let client = &self.clients[index];
-        self.world.server.connection_of(client.session()) == Some(client.conn)
+        self.world.server.connection_of(ServerId::FIRST, client.session()) == Some(client.conn)
     }
 
     /// Takes a step. The harness looks at the invariants after each input.
@@ -129,8 +130,8 @@ proptest! {
         let mut last = Zxid(0);
         for step in steps {
             crowd.take(step);
-            prop_assert!(crowd.world.server.last_zxid() >= last);
-            last = crowd.world.server.last_zxid();
+            prop_assert!(crowd.world.server.last_zxid(ServerId::FIRST) >= last);
+            last = crowd.world.server.last_zxid(ServerId::FIRST);
         }
     }
 
@@ -147,7 +148,7 @@ proptest! {
                 prop_assert_eq!(one.world.inbox(&first), two.world.inbox(&second));
             }
         }
-        prop_assert_eq!(one.world.server.tree(), two.world.server.tree());
+        prop_assert_eq!(one.world.server.tree(ServerId::FIRST), two.world.server.tree(ServerId::FIRST));
     }
 
     /// A multi does what its parts would do one after the other, or nothing.
@@ -161,7 +162,7 @@ proptest! {
         let mut serial = World::new();
         serial.client();
         serial.server = world.server.clone();
-        let tree = world.server.tree().clone();
+        let tree = world.server.tree(ServerId::FIRST).clone();
 
         let answer = world.ok(&client, Request::Multi(parts.clone()));
         let Response::Multi(results) = answer else { panic!("{answer:?}") };
@@ -174,10 +175,10 @@ proptest! {
         });
         prop_assert_eq!(failed, !all_fit);
         if failed {
-            prop_assert_eq!(world.server.tree(), &tree);
+            prop_assert_eq!(world.server.tree(ServerId::FIRST), &tree);
         } else {
             let shape = |world: &World| -> Vec<_> {
-                let znodes = world.server.tree().iter();
+                let znodes = world.server.tree(ServerId::FIRST).iter();
                 znodes.map(|(path, znode)| (path.to_owned(), znode.owner(), znode.stat().version, znode.stat().cversion)).collect()
             };
             prop_assert_eq!(shape(&world), shape(&serial));
@@ -245,7 +246,7 @@ proptest! {
                     Change::ChildrenChanged => prop_assert!(false, "a recursive watch heard of a list"),
                 }
             }
-            let tree: BTreeMap<_, _> = crowd.world.server.tree().iter()
+            let tree: BTreeMap<_, _> = crowd.world.server.tree(ServerId::FIRST).iter()
                 .filter(|(path, _)| *path != "/" && !path.starts_with("/zookeeper"))
                 .map(|(path, znode)| (path.to_owned(), znode.stat().version.cast_unsigned()))
                 .collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use queenright_core::op::Change;
 use queenright_core::wire::{ConnectRequest, CreateFlags, ErrorCode, Request, Response};
 use queenright_core::{Instant, SessionId, Zxid};
-use queenright_sim::zookeeper::FromServer;
+use queenright_sim::zookeeper::{FromServer, ServerId};
 
 use crate::harness::{TICK, World, create, create_as, event, get, log_in, watch_below, watch_data};
 
@@ -41,13 +41,13 @@ fn timeouts_are_clamped_between_2_and_20_ticks() {
 #[test]
 fn a_new_session_spends_a_zxid_and_a_reattachment_none() {
     let mut world = World::new();
-    let before = world.server.last_zxid();
+    let before = world.server.last_zxid(ServerId::FIRST);
     let client = world.client();
-    let after = world.server.last_zxid();
+    let after = world.server.last_zxid(ServerId::FIRST);
     assert_eq!(after, Zxid(before.0 + 1));
     world.disconnect(&client);
     world.reattach(&client);
-    assert_eq!(world.server.last_zxid(), after);
+    assert_eq!(world.server.last_zxid(ServerId::FIRST), after);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn the_answer_has_a_read_only_byte_when_the_request_has_one() {
 fn a_client_that_has_seen_the_future_is_turned_away_without_a_word() {
     let mut world = World::new();
     world.client();
-    let seen = Zxid(world.server.last_zxid().0 + 1);
+    let seen = Zxid(world.server.last_zxid(ServerId::FIRST).0 + 1);
     let (_, answers) =
         world.connect(ConnectRequest { last_zxid_seen: seen, ..ConnectRequest::new_session(10_000) });
     assert_eq!(answers, [FromServer::Close]);
@@ -188,7 +188,7 @@ fn close_deletes_the_ephemerals_tells_watchers_replies_and_hangs_up() {
     }
     world.ok(&client, watch_data("/e1"));
     world.ok(&other, watch_below("/"));
-    let zxid = Zxid(world.server.last_zxid().0 + 1);
+    let zxid = Zxid(world.server.last_zxid(ServerId::FIRST).0 + 1);
     world.send(&client, 3, Request::CloseSession);
     let inbox = world.inbox(&client);
     assert!(matches!(&inbox[0], FromServer::Event(event) if event.path == "/e1" && event.zxid == zxid));
@@ -207,13 +207,13 @@ fn expiry_spends_one_zxid_and_the_expired_client_hears_only_the_end_of_its_conne
     world.ok(&client, create_as("/e1", CreateFlags::EPHEMERAL));
     world.ok(&client, create_as("/e2", CreateFlags::EPHEMERAL));
     world.ok(&client, watch_data("/e1"));
-    let before = world.server.last_zxid();
+    let before = world.server.last_zxid(ServerId::FIRST);
     world.expire(client.session());
     assert_eq!(world.inbox(&client), [FromServer::Close]);
-    assert_eq!(world.server.last_zxid(), Zxid(before.0 + 1));
+    assert_eq!(world.server.last_zxid(ServerId::FIRST), Zxid(before.0 + 1));
     // Once: it is over.
     world.expire(client.session());
-    assert_eq!(world.server.last_zxid(), Zxid(before.0 + 1));
+    assert_eq!(world.server.last_zxid(ServerId::FIRST), Zxid(before.0 + 1));
 }
 
 #[test]
@@ -222,9 +222,9 @@ fn frames_that_cross_with_the_end_of_their_connection_are_ignored() {
     let client = world.client();
     world.expire(client.session());
     world.inbox(&client);
-    let zxid = world.server.last_zxid();
+    let zxid = world.server.last_zxid(ServerId::FIRST);
     world.send(&client, 1, create("/late"));
-    assert_eq!((world.inbox(&client), world.server.last_zxid()), (vec![], zxid));
+    assert_eq!((world.inbox(&client), world.server.last_zxid(ServerId::FIRST)), (vec![], zxid));
     assert!(!world.has("/late"));
 }
 

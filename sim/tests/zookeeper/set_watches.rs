@@ -3,7 +3,7 @@
 use queenright_core::Zxid;
 use queenright_core::op::Change;
 use queenright_core::wire::{Request, Response, WatchedEvent};
-use queenright_sim::zookeeper::FromServer;
+use queenright_sim::zookeeper::{FromServer, ServerId};
 
 use crate::harness::{Client, World, create, delete, event, set};
 
@@ -19,7 +19,7 @@ fn world() -> (World, Client, Client, Zxid) {
     for path in ["/a", "/gone"] {
         world.ok(&actor, create(path));
     }
-    let seen = world.server.last_zxid();
+    let seen = world.server.last_zxid(ServerId::FIRST);
     world.disconnect(&watcher);
     let watcher = world.reattach(&watcher);
     (world, actor, watcher, seen)
@@ -78,7 +78,7 @@ fn missed_events_come_before_the_reply_and_name_no_transaction() {
     world.ok(&actor, set("/a", "x"));
     world.send(&watcher, -8, again(seen, &["/a"], &[], &[]));
     let missed = WatchedEvent { change: Change::DataChanged, path: "/a".into(), zxid: Zxid(-1) };
-    let zxid = world.server.last_zxid();
+    let zxid = world.server.last_zxid(ServerId::FIRST);
     let reply = FromServer::Reply { xid: -8, zxid, result: Ok(Response::SetWatches) };
     assert_eq!(world.inbox(&watcher), [FromServer::Event(missed), reply]);
 }

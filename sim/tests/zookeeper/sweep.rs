@@ -5,6 +5,7 @@ use std::time::Duration;
 use queenright_core::Zxid;
 use queenright_core::op::Change;
 use queenright_core::wire::{Create, CreateFlags, CreateForm, Request};
+use queenright_sim::zookeeper::ServerId;
 
 use crate::harness::{Client, World, container, create, creation, delete, event, set, watch_below};
 
@@ -44,11 +45,11 @@ fn a_container_goes_after_its_last_child_and_not_before_its_first() {
     }
     world.ok(&client, delete("/used/x"));
     world.ok(&client, watch_below("/"));
-    let before = world.server.last_zxid();
+    let before = world.server.last_zxid(ServerId::FIRST);
     pass(&mut world, &client, SWEEP);
     assert!(world.has("/empty") && world.has("/in-use") && !world.has("/used"));
     assert_eq!(world.events(&client), [event(Change::Deleted, "/used")]);
-    assert_eq!(world.server.last_zxid(), Zxid(before.0 + 1));
+    assert_eq!(world.server.last_zxid(ServerId::FIRST), Zxid(before.0 + 1));
 }
 
 #[test]
@@ -79,9 +80,9 @@ fn each_removal_is_a_transaction_of_its_own() {
         world.ok(&client, create(&format!("{path}/x")));
         world.ok(&client, delete(&format!("{path}/x")));
     }
-    let before = world.server.last_zxid();
+    let before = world.server.last_zxid(ServerId::FIRST);
     pass(&mut world, &client, SWEEP);
-    assert_eq!(world.server.last_zxid(), Zxid(before.0 + 2));
+    assert_eq!(world.server.last_zxid(ServerId::FIRST), Zxid(before.0 + 2));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use queenright_core::op::Change;
 use queenright_core::wire::{
     Acl, CreateFlags, ErrorCode, Permissions, Request, Response, WatchedEvent, WatcherType,
 };
-use queenright_sim::zookeeper::FromServer;
+use queenright_sim::zookeeper::{FromServer, ServerId};
 
 use crate::harness::{
     Client, World, create, create_as, create_for, delete, event, get, log_in, set, set_acl, watch_always,
@@ -136,7 +136,7 @@ fn the_one_who_acts_gets_the_event_before_the_reply_and_both_carry_the_zxid() {
     let (mut world, actor, _) = world();
     world.ok(&actor, watch_data("/a"));
     world.send(&actor, 9, set("/a", "x"));
-    let zxid = world.server.last_zxid();
+    let zxid = world.server.last_zxid(ServerId::FIRST);
     let inbox = world.inbox(&actor);
     let expected = WatchedEvent { change: Change::DataChanged, path: "/a".into(), zxid };
     assert_eq!(inbox[0], FromServer::Event(expected));
@@ -273,7 +273,7 @@ fn the_end_of_a_session_fires_the_watches_on_its_ephemerals_in_one_transaction()
     }
     world.ok(&watcher, watch_below("/"));
     world.ok(&watcher, watch_children("/a"));
-    let before = world.server.last_zxid();
+    let before = world.server.last_zxid(ServerId::FIRST);
     world.expire(actor.session());
     let expected = [
         event(Change::Deleted, "/a/e1"),
@@ -281,6 +281,6 @@ fn the_end_of_a_session_fires_the_watches_on_its_ephemerals_in_one_transaction()
         event(Change::Deleted, "/a/e2"),
     ];
     assert_eq!(world.events(&watcher), expected);
-    assert_eq!(world.server.last_zxid(), Zxid(before.0 + 1));
+    assert_eq!(world.server.last_zxid(ServerId::FIRST), Zxid(before.0 + 1));
     assert_eq!(world.error(&watcher, get("/a/e1")), ErrorCode::NO_NODE);
 }

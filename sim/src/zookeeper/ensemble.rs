@@ -1,7 +1,7 @@
 //! The machine.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use queenright_core::wire::{ConnectRequest, ConnectResponse, ErrorCode, Request, Response, WatchedEvent};
@@ -13,7 +13,7 @@ use super::read::View;
 use super::replica::{Applied, Notice, Replica};
 use super::sessions::{self, Sessions};
 use super::transaction::{Change, Transaction};
-use super::{ConnectionId, FromServer, Owner, ServerConfig, Tree, acl};
+use super::{ConnectionId, FromServer, Owner, ServerConfig, ServerId, Tree, acl};
 
 /// A ZooKeeper server.
 ///
@@ -27,11 +27,11 @@ use super::{ConnectionId, FromServer, Owner, ServerConfig, Tree, acl};
 /// ```
 /// use queenright_core::Instant;
 /// use queenright_core::wire::{Acl, ConnectRequest, Create, CreateFlags, CreateForm, Request, Response};
-/// use queenright_sim::zookeeper::{ConnectionId, FromServer, ServerConfig, ZooKeeper};
+/// use queenright_sim::zookeeper::{ConnectionId, Ensemble, FromServer, ServerConfig, ServerId};
 ///
-/// let (now, conn) = (Instant::ORIGIN, ConnectionId(1));
-/// let mut server = ZooKeeper::new(ServerConfig::default(), now);
-/// server.connect(now, conn, ConnectRequest::new_session(10_000));
+/// let (now, conn, localhost) = (Instant::ORIGIN, ConnectionId(1), [127, 0, 0, 1].into());
+/// let mut server = Ensemble::new(ServerConfig::default(), 1, now);
+/// server.connect(now, ServerId::FIRST, conn, localhost, ConnectRequest::new_session(10_000));
 /// let Some((_, FromServer::Connected(session))) = server.poll_output() else { panic!("refused") };
 /// assert_eq!(session.timeout_ms, 10_000);
 ///
@@ -45,10 +45,10 @@ use super::{ConnectionId, FromServer, Owner, ServerConfig, Tree, acl};
 /// server.request(now, conn, 1, Request::Create(create));
 /// let Some((_, FromServer::Reply { result, .. })) = server.poll_output() else { panic!("no reply") };
 /// assert_eq!(result, Ok(Response::Create { path: "/greeting".into() }));
-/// assert_eq!(server.tree().get("/greeting").unwrap().data(), b"hello");
+/// assert_eq!(server.tree(ServerId::FIRST).get("/greeting").unwrap().data(), b"hello");
 /// ```
 #[derive(Clone, Debug)]
-pub struct ZooKeeper {
+pub struct Ensemble {
     pub(super) config: ServerConfig,
     pub(super) replica: Replica,
     pub(super) sessions: Sessions,
@@ -58,14 +58,15 @@ pub struct ZooKeeper {
     output: VecDeque<(ConnectionId, FromServer)>,
 }
 
-impl ZooKeeper {
-    /// A server without history.
+impl Ensemble {
+    /// Servers without history.
     ///
     /// # Panics
-    /// When the configuration makes no sense: a tick or a sweep interval of zero, or a shortest session timeout that
+    /// When `servers` is not 1: there is no more than one as yet. When the configuration makes no sense: a tick or a sweep interval of zero, or a shortest session timeout that
     /// is longer than the longest.
     #[must_use]
-    pub fn new(config: ServerConfig, now: Instant) -> Self {
+    pub fn new(config: ServerConfig, servers: u8, now: Instant) -> Self {
+        assert_eq!(servers, 1, "an ensemble of {servers} servers");
         assert!(!config.tick.is_zero(), "a tick of zero: sessions would never be over");
         assert!(!config.sweep.is_zero(), "a sweep interval of zero: nothing but sweeps would happen");
         assert!(
@@ -84,26 +85,21 @@ impl ZooKeeper {
         }
     }
 
-    /// A connection from this host, and its first frame.
+    /// A connection from `address` to `server`, and its first frame: the beginning of a session, or a client that comes
+    /// back.
     ///
     /// # Panics
-    /// When `conn` is in use: each connection needs a name of its own.
-    pub fn connect(&mut self, now: Instant, conn: ConnectionId, request: ConnectRequest) {
-        self.connect_from(now, conn, Ipv4Addr::LOCALHOST.into(), request);
-    }
-
-    /// A connection from `address`, and its first frame: the beginning of a session, or a client that comes back.
-    ///
-    /// # Panics
-    /// When `conn` is in use: each connection needs a name of its own.
-    pub fn connect_from(
+    /// When `conn` is in use: each connection needs a name of its own. When there is no such server.
+    pub fn connect(
         &mut self,
         now: Instant,
+        server: ServerId,
         conn: ConnectionId,
         address: IpAddr,
         request: ConnectRequest,
     ) {
         self.run_deadlines(now);
+        require(server);
         assert!(self.connections.get(conn).is_none(), "{conn:?} is in use");
         // The client has seen what this server has not: it must not see the past again.
         if request.last_zxid_seen > self.replica.applied {
@@ -173,15 +169,23 @@ impl ZooKeeper {
         self.end_silent_session(now, session);
     }
 
-    /// The znodes.
+    /// The znodes, as `server` has them.
+    ///
+    /// # Panics
+    /// When there is no such server.
     #[must_use]
-    pub const fn tree(&self) -> &Tree {
+    pub fn tree(&self, server: ServerId) -> &Tree {
+        require(server);
         &self.replica.tree
     }
 
-    /// The last transaction.
+    /// The last transaction that `server` has applied.
+    ///
+    /// # Panics
+    /// When there is no such server.
     #[must_use]
-    pub const fn last_zxid(&self) -> Zxid {
+    pub fn last_zxid(&self, server: ServerId) -> Zxid {
+        require(server);
         self.replica.applied
     }
 
@@ -190,9 +194,13 @@ impl ZooKeeper {
         self.sessions.iter()
     }
 
-    /// The connection that `session` uses, if it has one.
+    /// The connection to `server` that `session` uses, if it has one.
+    ///
+    /// # Panics
+    /// When there is no such server.
     #[must_use]
-    pub fn connection_of(&self, session: SessionId) -> Option<ConnectionId> {
+    pub fn connection_of(&self, server: ServerId, session: SessionId) -> Option<ConnectionId> {
+        require(server);
         self.connections.of(session)
     }
 
@@ -336,6 +344,11 @@ impl ZooKeeper {
             }
         }
     }
+}
+
+/// Panics when there is no such server.
+fn require(server: ServerId) {
+    assert_eq!(server, ServerId::FIRST, "there is no such server");
 }
 
 fn wall_clock_ms(now: Instant) -> i64 {
