@@ -15,16 +15,11 @@ impl Backoff {
     /// When to try again after one more failure: between half of the pause and all of it, so that nodes that
     /// failed together do not come back together.
     pub(crate) fn fail(&mut self, now: Instant, config: &Config, salt: u64) -> Instant {
-        let pause = config
-            .retry_min
-            .saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX))
-            .min(config.retry_max);
+        let doublings = self.failures;
         self.failures = self.failures.saturating_add(1).min(31);
         let incarnation = config.incarnation.0;
-        let hash =
-            mix((incarnation as u64) ^ ((incarnation >> 64) as u64) ^ mix(salt) ^ u64::from(self.failures));
-        let half = pause / 2;
-        now.after(half + Duration::from_nanos(hash % (half.as_nanos().max(1) as u64)))
+        let seed = (incarnation as u64) ^ ((incarnation >> 64) as u64) ^ mix(salt) ^ u64::from(self.failures);
+        pause(now, config.retry_min, config.retry_max, doublings, seed)
     }
 
     pub(crate) fn succeed(&mut self) {
@@ -35,6 +30,13 @@ impl Backoff {
     pub(crate) fn is_calm(self) -> bool {
         self.failures == 0
     }
+}
+
+/// The end of a pause of `min`, doubled so often but `max` at most; shortened by up to half, by what `seed` says.
+pub(crate) fn pause(now: Instant, min: Duration, max: Duration, doublings: u32, seed: u64) -> Instant {
+    let pause = min.saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX)).min(max);
+    let half = pause / 2;
+    now.after(half + Duration::from_nanos(mix(seed) % (half.as_nanos().max(1) as u64)))
 }
 
 /// FNV-1a over a text: a salt for [`Backoff::fail`].

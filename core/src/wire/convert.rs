@@ -7,7 +7,7 @@ use crate::op::{CreateMode, Op, OpError, Outcome, Reply, Version, WatchEvent, Wa
 use crate::path::Path;
 use crate::wire::{
     Acl, AddWatchMode, Check, Create, CreateFlags, CreateForm, Delete, ErrorCode, MultiRequest, MultiResult,
-    Read, Request, Response, SetData, WatchedEvent, WatcherType,
+    OpCode, Read, Request, Response, SetData, WatchedEvent, WatcherType,
 };
 
 /// The request that carries out `op`. Created znodes get `acl`.
@@ -36,6 +36,52 @@ pub fn request(op: &Op, acl: &[Acl]) -> Request {
         }
         Op::Multi(writes) => Request::Multi(writes.iter().map(|write| multi_request(write, acl)).collect()),
         Op::Sync { path } => Request::Sync { path: text(path) },
+    }
+}
+
+/// The type of [`request`]`(op, …)`.
+#[must_use]
+pub const fn opcode(op: &Op) -> OpCode {
+    match op {
+        Op::Create { mode: CreateMode::Container, .. } => OpCode::CreateContainer,
+        Op::Create { .. } => OpCode::Create2,
+        Op::Delete { .. } => OpCode::Delete,
+        Op::SetData { .. } => OpCode::SetData,
+        Op::GetData { .. } => OpCode::GetData,
+        Op::Exists { .. } => OpCode::Exists,
+        Op::GetChildren { .. } => OpCode::GetChildren2,
+        Op::AddWatch { .. } => OpCode::AddWatch,
+        Op::RemoveWatch { .. } => OpCode::RemoveWatches,
+        Op::Multi(_) => OpCode::Multi,
+        Op::Sync { .. } => OpCode::Sync,
+    }
+}
+
+/// How many bytes the frame of `op` takes at most, when its access control list takes `acl_len` and `chroot_len` more
+/// stand before each path.
+#[must_use]
+pub fn frame_len(op: &Op, chroot_len: usize, acl_len: usize) -> usize {
+    /// Headers, versions, flags and lengths around paths and data: a generous bound.
+    const OVERHEAD: usize = 64;
+    let path_len = |path: &Path| OVERHEAD + chroot_len + path.as_str().len();
+    match op {
+        Op::Create { path, data, .. } => path_len(path) + data.len() + acl_len,
+        Op::SetData { path, data, .. } => path_len(path) + data.len(),
+        Op::Delete { path, .. }
+        | Op::GetData { path, .. }
+        | Op::Exists { path, .. }
+        | Op::GetChildren { path, .. }
+        | Op::AddWatch { path }
+        | Op::RemoveWatch { path, .. }
+        | Op::Sync { path } => path_len(path),
+        Op::Multi(writes) => {
+            let write_len = |write: &Write| match write {
+                Write::Create { path, data, .. } => path_len(path) + data.len() + acl_len,
+                Write::SetData { path, data, .. } => path_len(path) + data.len(),
+                Write::Delete { path, .. } | Write::Check { path, .. } => path_len(path),
+            };
+            OVERHEAD + writes.iter().map(write_len).sum::<usize>()
+        }
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! A record is what a frame *means*. Nothing in it is validated beyond what its type says, and paths are plain text,
 //! as they come from the other side. [`convert`] translates between records and the core's own
-//! [`Op`](crate::op::Op) and [`Outcome`](crate::op::Outcome).
+//! [`Op`](crate::op::Op) and [`Outcome`](crate::op::Outcome). [`client`] is the client's side of a session.
 
 mod acl;
+pub mod client;
 pub mod convert;
 mod error;
 mod opcode;

@@ -1,0 +1,82 @@
+//! How a client shall behave.
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::path::Path;
+use crate::wire::Acl;
+
+/// The most bytes of one request, below the server's default `jute.maxbuffer` of 0xfffff: a frame that is too large
+/// costs the connection, and all that is in flight on it.
+pub const FRAME_LEN_MAX: usize = 1_000_000;
+
+/// The configuration of a [`Client`](super::Client).
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How many servers there are; the embedder knows them by number. They are tried in turn, from number 0. At
+    /// least one.
+    pub server_count: usize,
+    /// The session timeout to ask for.
+    pub session_timeout: Duration,
+    /// How long an attempt may take: to connect, and to be given a session.
+    pub connect_timeout: Duration,
+    /// After so long without a word from the server the connection is given up; never later than two thirds of the
+    /// session timeout that the server grants. A third of it without a request sends a ping.
+    pub silence_max: Duration,
+    /// How long a close waits for the server.
+    pub close_timeout: Duration,
+    /// The pause before the first attempts to reconnect, one for each server; doubled after each round over them.
+    pub retry_min: Duration,
+    /// The longest pause. A connection that held for so long starts the pauses anew.
+    pub retry_max: Duration,
+    /// What the jitter of the pauses is derived from: another number for each client, so that a fleet does not come
+    /// back as one.
+    pub seed: u64,
+    /// Proven on each connection, before anything else.
+    pub credentials: Vec<Credentials>,
+    /// The access control list of each created znode.
+    pub acl: Vec<Acl>,
+    /// Where all paths are; created when it is missing.
+    pub chroot: Option<Path>,
+    /// The most bytes of one request; what may be longer is refused and not sent.
+    pub frame_len_max: usize,
+}
+
+/// An identity and its proof, for one of the server's schemes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// `digest`, for instance.
+    pub scheme: String,
+    /// What that scheme wants; `user:password` for `digest`.
+    pub auth: Vec<u8>,
+}
+
+impl Config {
+    /// For `server_count` servers, with defaults for the rest: a session of 8 s, 0.6 s of silence.
+    #[must_use]
+    pub fn new(server_count: usize) -> Self {
+        Self {
+            server_count,
+            session_timeout: Duration::from_secs(8),
+            connect_timeout: Duration::from_secs(1),
+            silence_max: Duration::from_millis(600),
+            close_timeout: Duration::from_secs(5),
+            retry_min: Duration::from_millis(20),
+            retry_max: Duration::from_secs(2),
+            seed: 0,
+            credentials: Vec::new(),
+            acl: vec![Acl::open()],
+            chroot: None,
+            frame_len_max: FRAME_LEN_MAX,
+        }
+    }
+}
+
+/// Without the secret.
+impl core::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Credentials").field("scheme", &self.scheme).finish_non_exhaustive()
+    }
+}
