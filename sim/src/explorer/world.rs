@@ -95,7 +95,7 @@ impl<'a> World<'a> {
             min_session: plan.tick * 2,
             max_session: plan.session_timeout * 20,
             sweep: plan.lease * 4,
-            super_digest: None,
+            ..ServerConfig::default()
         };
         let mut world = Self {
             plan,

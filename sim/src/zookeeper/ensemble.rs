@@ -11,9 +11,10 @@ use super::connections::{Connection, Connections};
 use super::prepare::Author;
 use super::read::View;
 use super::replica::{Applied, Notice, Replica};
+use super::service::NO_ZXID;
 use super::sessions::{self, Sessions};
 use super::transaction::{Change, Transaction};
-use super::{ConnectionId, FromServer, Owner, ServerConfig, ServerId, Tree, acl};
+use super::{ConnectionId, FromServer, Owner, Profile, ServerConfig, ServerId, Tree, acl};
 
 /// A ZooKeeper server.
 ///
@@ -76,7 +77,7 @@ impl Ensemble {
             config.max_session
         );
         Self {
-            replica: Replica::new(),
+            replica: Replica::new(config.profile),
             sessions: Sessions::new(config.tick),
             connections: Connections::default(),
             sweep_at: now.after(config.sweep),
@@ -262,7 +263,7 @@ impl Ensemble {
     /// The tree as it is seen over `conn`.
     pub(super) fn view(&self, conn: ConnectionId) -> View<'_> {
         let identities = self.connections.get(conn).map_or(&[][..], |connection| &connection.identities);
-        View { tree: &self.replica.tree, identities }
+        View { tree: &self.replica.tree, identities, profile: self.config.profile }
     }
 
     fn drop_connection(&mut self, conn: ConnectionId) {
@@ -336,6 +337,10 @@ impl Ensemble {
     /// Tells those who watch and may read. Who may not has lost its one-shot watch all the same.
     fn tell(&mut self, zxid: Zxid, notice: Notice) {
         let Notice { happening, path, acl, watchers } = notice;
+        let zxid = match self.config.profile {
+            Profile::V3_8 => NO_ZXID,
+            Profile::V3_9 => zxid,
+        };
         for conn in watchers {
             let identities = self.view(conn).identities;
             if acl::is_permitted(&acl, wire::Permissions::READ, identities) {

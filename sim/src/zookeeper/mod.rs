@@ -1,7 +1,7 @@
 //! A model of ZooKeeper: a server as a pure machine.
 //!
-//! [`Ensemble`] takes what clients send, and the time, and gives what a server of version 3.9 would answer: replies,
-//! watch events, closed connections. It has no clock, no sockets, no disk and no randomness, so that it can be driven
+//! [`Ensemble`] takes what clients send, and the time, and gives what a server of version 3.9 would answer, or one of
+//! 3.8 ([`Profile`]): replies, watch events, closed connections. It has no clock, no sockets, no disk and no randomness, so that it can be driven
 //! by a simulator, cloned by an exhaustive checker, or put behind real sockets. Same inputs, same outputs.
 //!
 //! What happens to a write, file by file: `ensemble` takes the frame and `service` the request in it; `prepare` decides
@@ -49,6 +49,28 @@ pub struct ServerConfig {
     /// The identity that may do everything: `super:` and the digest of `super:<password>`, as in ZooKeeper's
     /// `DigestAuthenticationProvider.superDigest`.
     pub super_digest: Option<String>,
+    /// Whom to be like where versions differ.
+    pub profile: Profile,
+}
+
+/// A version of ZooKeeper. They differ little in what clients see:
+///
+/// | | 3.8 | 3.9 |
+/// |---|---|---|
+/// | `exists` asks for READ | no | yes |
+/// | events carry the zxid of the change | no: −1 | yes |
+/// | `create2` in a multi is answered with | the path | path and stat |
+/// | no list, or undefined flags, in a multi | that part fails | the whole cannot be read |
+/// | `check` alone | is silent when it holds | is not served |
+/// | one-shot and persistent watch at one path | the later replaces the earlier | live side by side |
+/// | `removeWatches` and `checkWatches` | take any mode for the type; the latter also those of others | are exact |
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Profile {
+    /// 3.8.0, as Debian 12 has it.
+    V3_8,
+    /// 3.9.3.
+    #[default]
+    V3_9,
 }
 
 impl Default for ServerConfig {
@@ -61,6 +83,7 @@ impl Default for ServerConfig {
             max_session: tick * 20,
             sweep: Duration::from_secs(60),
             super_digest: None,
+            profile: Profile::default(),
         }
     }
 }

@@ -131,7 +131,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Path, znode, READ, version.
-    fn check(&self, request: &Check) -> Result<Change, ErrorCode> {
+    pub(super) fn check(&self, request: &Check) -> Result<Change, ErrorCode> {
         let path = valid(&request.path)?;
         let facts = self.facts(&path)?;
         self.permit(&facts, Permissions::READ)?;

@@ -6,26 +6,31 @@ use queenright_core::wire::{
 use queenright_core::{SessionId, Zxid};
 
 use super::watches::Watched;
-use super::{Tree, Znode, acl};
+use super::{Profile, Tree, Znode, acl};
 
 /// A tree as somebody with some identities sees it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View<'a> {
     pub(super) tree: &'a Tree,
     pub(super) identities: &'a [AuthId],
+    pub(super) profile: Profile,
 }
 
 /// The answer to a read, and the table in which its watch, if it asks for one, is left.
 pub(super) type Answer = (Result<Response, ErrorCode>, Option<Watched>);
 
 impl View<'_> {
-    /// No NUL, READ; also what is missing is watched.
+    /// No NUL, READ (since 3.9); also what is missing is watched.
     pub(super) fn exists(self, request: &Read) -> Answer {
         if request.path.contains('\0') {
             return (Err(ErrorCode::BAD_ARGUMENTS), None);
         }
         let watched = request.watch.then_some(Watched::Data);
-        match self.readable(&request.path) {
+        let found = match self.profile {
+            Profile::V3_8 => self.tree.get(&request.path).ok_or(ErrorCode::NO_NODE),
+            Profile::V3_9 => self.readable(&request.path),
+        };
+        match found {
             Ok(znode) => (Ok(Response::Exists { stat: znode.stat() }), watched),
             Err(ErrorCode::NO_NODE) => (Err(ErrorCode::NO_NODE), watched),
             Err(code) => (Err(code), None),

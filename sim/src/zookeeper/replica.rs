@@ -9,7 +9,7 @@ use queenright_core::wire::Acl;
 
 use super::transaction::{Change, Effect, Transaction};
 use super::watches::Watches;
-use super::{ConnectionId, Tree, Znode, path};
+use super::{ConnectionId, Profile, Tree, Znode, path};
 
 /// The state of one server.
 #[derive(Clone, Debug)]
@@ -41,8 +41,8 @@ pub(super) struct Notice {
 
 impl Replica {
     /// A server without history.
-    pub(super) fn new() -> Self {
-        Self { tree: Tree::new(), watches: Watches::default(), applied: Zxid(0) }
+    pub(super) fn new(profile: Profile) -> Self {
+        Self { tree: Tree::new(), watches: Watches::new(profile), applied: Zxid(0) }
     }
 
     /// Applies the next transaction of the log.
@@ -85,7 +85,7 @@ impl Replica {
                 let Znode { acl, .. } = deleted.unwrap_or_else(|| missing(&path));
                 self.znode(path::parent(&path)).children_changed_by = zxid;
                 let told = self.notify_data(Happening::Deleted, &path, &acl, notices);
-                let mut watchers = self.watches.trigger_children(&path);
+                let mut watchers = self.watches.trigger_children(&path, Happening::Deleted);
                 // Whoever watches both the znode and its children hears of its end once.
                 watchers.retain(|connection| !told.contains(connection));
                 notify(Happening::Deleted, &path, &acl, watchers, notices);
@@ -117,14 +117,14 @@ impl Replica {
         acl: &Arc<[Acl]>,
         notices: &mut Vec<Notice>,
     ) -> BTreeSet<ConnectionId> {
-        let watchers = self.watches.trigger_data(path);
+        let watchers = self.watches.trigger_data(path, happening);
         notify(happening, path, acl, watchers.clone(), notices);
         watchers
     }
 
     fn notify_parent(&mut self, path: &str, notices: &mut Vec<Notice>) {
         let parent = path::canonical(path::parent(path));
-        let watchers = self.watches.trigger_children(parent);
+        let watchers = self.watches.trigger_children(parent, Happening::ChildrenChanged);
         let acl = Arc::clone(&self.znode(parent).acl);
         notify(Happening::ChildrenChanged, &parent.into(), &acl, watchers, notices);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use queenright_core::op::Change as Happening;
 use queenright_core::wire::{
     AddWatchMode, Create, CreateForm, ErrorCode, MultiRequest, MultiResult, OpCode, Request, Response,
-    WatchedEvent,
+    WatchedEvent, WatcherType,
 };
 use queenright_core::{Instant, SessionId, Zxid};
 
@@ -13,10 +13,10 @@ use super::prepare::{self, Draft};
 use super::read::Answer;
 use super::transaction::{Change, Effect};
 use super::watches::Watched;
-use super::{ConnectionId, Ensemble, FromServer, acl};
+use super::{ConnectionId, Ensemble, FromServer, Profile, acl};
 
 /// What replies and events carry where no transaction is meant.
-const NO_ZXID: Zxid = Zxid(-1);
+pub(super) const NO_ZXID: Zxid = Zxid(-1);
 
 /// How a create is answered: with the stat or without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +85,11 @@ impl Ensemble {
                 self.replica.watches.add(mode, &path, conn);
                 Ok(Response::AddWatch)
             }
+            Request::CheckWatches { watcher, .. } | Request::RemoveWatches { watcher, .. }
+                if self.config.profile == Profile::V3_8 && is_new(watcher) =>
+            {
+                Err(ErrorCode::MARSHALLING_ERROR)
+            }
             Request::CheckWatches { path, watcher } => match self.replica.watches.has(watcher, &path, conn) {
                 true => Ok(Response::CheckWatches),
                 false => Err(ErrorCode::NO_WATCHER),
@@ -116,6 +121,13 @@ impl Ensemble {
                 Err(ErrorCode::MARSHALLING_ERROR)
             }
             Request::Auth { scheme, auth } => return self.authenticate(conn, xid, &scheme, &auth),
+            Request::Check(check) if self.config.profile == Profile::V3_8 => {
+                match self.write(now, conn, session, |draft| draft.check(&check)) {
+                    // Real servers fail to write the answer, and go on.
+                    Ok(_) => return,
+                    Err(code) => Err(code),
+                }
+            }
             // A check is a part of a multi; alone it is as unknown as those that are unknown.
             Request::Check(_) | Request::Unsupported { .. } => {
                 self.reply_at(conn, xid, NO_ZXID, Err(ErrorCode::UNIMPLEMENTED));
@@ -177,12 +189,12 @@ impl Ensemble {
         session: SessionId,
         parts: Vec<MultiRequest>,
     ) -> Result<Response, ErrorCode> {
-        // Since 3.9 these do not even parse.
-        if parts.iter().any(is_unreadable) {
+        if self.config.profile == Profile::V3_9 && parts.iter().any(is_unreadable) {
             self.commit(now, Vec::new());
             return Err(ErrorCode::MARSHALLING_ERROR);
         }
-        let answers: Vec<_> = parts.iter().map(answer_to_part).collect();
+        let profile = self.config.profile;
+        let answers: Vec<_> = parts.iter().map(|part| answer_to_part(profile, part)).collect();
         let mut draft = Draft::new(&self.replica.tree, self.author(conn, session));
         let decided: Result<Vec<Change>, (usize, ErrorCode)> = parts
             .into_iter()
@@ -297,10 +309,14 @@ fn part_result(effect: Effect, answer: CreateAnswer) -> MultiResult {
     }
 }
 
-/// Inside a multi the flags say what is created, and so how it is answered; but create2 asks for its stat.
-fn answer_to_part(part: &MultiRequest) -> CreateAnswer {
+/// Inside a multi the flags say what is created, and so how it is answered; but create2 asks for its stat, and gets it
+/// since 3.9.
+fn answer_to_part(profile: Profile, part: &MultiRequest) -> CreateAnswer {
     match part {
-        MultiRequest::Create(create) if create.form == CreateForm::Create2 || create.flags.is_swept() => {
+        MultiRequest::Create(create)
+            if create.flags.is_swept()
+                || (create.form == CreateForm::Create2 && profile == Profile::V3_9) =>
+        {
             CreateAnswer::PathAndStat
         }
         MultiRequest::Create(_)
@@ -310,6 +326,15 @@ fn answer_to_part(part: &MultiRequest) -> CreateAnswer {
     }
 }
 
+/// Whether 3.8 does not know the type.
+fn is_new(watcher: WatcherType) -> bool {
+    match watcher {
+        WatcherType::Persistent | WatcherType::PersistentRecursive => true,
+        WatcherType::Children | WatcherType::Data | WatcherType::Any => false,
+    }
+}
+
+/// What does not even parse since 3.9.
 fn is_unreadable(part: &MultiRequest) -> bool {
     match part {
         MultiRequest::Create(create) => create.acl.is_none() || prepare::known(create.flags).is_none(),

@@ -1,18 +1,21 @@
 //! The watches that connections left at one server.
 //!
 //! Two tables, as on real servers: one for what happens to a znode, one for what happens to its list of children. A
-//! persistent watch stands in both, a recursive one in the first only, since it never hears of lists.
+//! persistent watch stands in both, a recursive one in the first only, since it never hears of lists. In 3.8 it stands in
+//! both, too, and of one connection there is one watch at a path in each table: the latest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use queenright_core::op::Change;
 use queenright_core::wire::{AddWatchMode, WatcherType};
 
-use super::{ConnectionId, path};
+use super::{ConnectionId, Profile, path};
 
 /// All watches of a server.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Watches {
+    profile: Profile,
     data: Table,
     child: Table,
 }
@@ -38,14 +41,20 @@ const ALL_MODES: [Mode; 3] = [Mode::OneShot, Mode::Persistent, Mode::Recursive];
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Modes(u8);
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Table {
+    profile: Profile,
     by_path: BTreeMap<Arc<str>, BTreeMap<ConnectionId, Modes>>,
     /// The same by connection, so that one can go without a search.
     by_connection: BTreeMap<ConnectionId, BTreeSet<Arc<str>>>,
 }
 
 impl Watches {
+    /// None yet.
+    pub(super) fn new(profile: Profile) -> Self {
+        Self { profile, data: Table::new(profile), child: Table::new(profile) }
+    }
+
     /// Leaves a one-shot watch. A second one at the same place changes nothing.
     pub(super) fn add_one_shot(&mut self, watched: Watched, path: &str, connection: ConnectionId) {
         self.table(watched).add(path, connection, Mode::OneShot);
@@ -58,21 +67,36 @@ impl Watches {
                 self.data.add(path, connection, Mode::Persistent);
                 self.child.add(path, connection, Mode::Persistent);
             }
-            AddWatchMode::PersistentRecursive => self.data.add(path, connection, Mode::Recursive),
+            AddWatchMode::PersistentRecursive => {
+                self.data.add(path, connection, Mode::Recursive);
+                match self.profile {
+                    Profile::V3_8 => self.child.add(path, connection, Mode::Recursive),
+                    Profile::V3_9 => {}
+                }
+            }
         }
     }
 
-    /// Whether `connection` has such a watch at `path`.
+    /// Whether `connection` has such a watch at `path`; in 3.8, whether anybody has.
     pub(super) fn has(&self, watcher: WatcherType, path: &str, connection: ConnectionId) -> bool {
-        let (data, child) = modes_of(watcher);
-        self.data.modes(path, connection).intersects(data)
-            || self.child.modes(path, connection).intersects(child)
+        let (data, child) = self.modes_of(watcher);
+        match self.profile {
+            Profile::V3_8 => {
+                (data != Modes::default() && self.data.by_path.contains_key(path))
+                    || (child != Modes::default() && self.child.by_path.contains_key(path))
+            }
+            Profile::V3_9 => {
+                self.data.modes(path, connection).intersects(data)
+                    || self.child.modes(path, connection).intersects(child)
+            }
+        }
     }
 
     /// Removes such watches of `connection` at `path`, and tells whether there were any.
     pub(super) fn remove(&mut self, watcher: WatcherType, path: &str, connection: ConnectionId) -> bool {
-        let found = self.has(watcher, path, connection);
-        let (data, child) = modes_of(watcher);
+        let (data, child) = self.modes_of(watcher);
+        let found = self.data.modes(path, connection).intersects(data)
+            || self.child.modes(path, connection).intersects(child);
         self.data.remove(path, connection, data);
         self.child.remove(path, connection, child);
         found
@@ -85,17 +109,14 @@ impl Watches {
     }
 
     /// The connections that hear of something that happened to the znode at `path`. Their one-shots are gone.
-    pub(super) fn trigger_data(&mut self, path: &str) -> BTreeSet<ConnectionId> {
-        let mut hearing = self.data.trigger(path);
-        for ancestor in path::self_and_ancestors(path).skip(1) {
-            hearing.extend(self.data.recursive_at(ancestor));
-        }
-        hearing
+    pub(super) fn trigger_data(&mut self, path: &str, change: Change) -> BTreeSet<ConnectionId> {
+        self.data.trigger(path, change)
     }
 
-    /// The connections that hear of something that happened to the children of `path`. Their one-shots are gone.
-    pub(super) fn trigger_children(&mut self, path: &str) -> BTreeSet<ConnectionId> {
-        self.child.trigger(path)
+    /// The connections that hear of the end of `path`, or of a change of its list of children, because they watch that
+    /// list. Their one-shots are gone.
+    pub(super) fn trigger_children(&mut self, path: &str, change: Change) -> BTreeSet<ConnectionId> {
+        self.child.trigger(path, change)
     }
 
     /// Panics when the tables contradict themselves, or know a connection that is not `live`.
@@ -119,6 +140,25 @@ impl Watches {
         }
     }
 
+    /// What a type of watch comes to in the table of data and in that of children. In 3.8 it names tables, and the mode
+    /// does not matter.
+    fn modes_of(&self, watcher: WatcherType) -> (Modes, Modes) {
+        let none = Modes::default();
+        let all = ALL_MODES.into_iter().fold(none, Modes::with);
+        let one_shot = match self.profile {
+            Profile::V3_8 => all,
+            Profile::V3_9 => none.with(Mode::OneShot),
+        };
+        let persistent = none.with(Mode::Persistent);
+        match watcher {
+            WatcherType::Children => (none, one_shot),
+            WatcherType::Data => (one_shot, none),
+            WatcherType::Any => (all, all),
+            WatcherType::Persistent => (persistent, persistent),
+            WatcherType::PersistentRecursive => (none.with(Mode::Recursive), none),
+        }
+    }
+
     fn table(&mut self, watched: Watched) -> &mut Table {
         match watched {
             Watched::Data => &mut self.data,
@@ -127,27 +167,21 @@ impl Watches {
     }
 }
 
-/// What a type of watch comes to in the table of data and in that of children.
-fn modes_of(watcher: WatcherType) -> (Modes, Modes) {
-    let none = Modes::default();
-    let all = ALL_MODES.into_iter().fold(none, Modes::with);
-    match watcher {
-        WatcherType::Children => (none, none.with(Mode::OneShot)),
-        WatcherType::Data => (none.with(Mode::OneShot), none),
-        WatcherType::Any => (all, all),
-        WatcherType::Persistent => (none.with(Mode::Persistent), none.with(Mode::Persistent)),
-        WatcherType::PersistentRecursive => (none.with(Mode::Recursive), none),
-    }
-}
-
 impl Table {
+    fn new(profile: Profile) -> Self {
+        Self { profile, by_path: BTreeMap::new(), by_connection: BTreeMap::new() }
+    }
+
     fn add(&mut self, path: &str, connection: ConnectionId, mode: Mode) {
         let path = match self.by_path.get_key_value(path) {
             Some((path, _)) => Arc::clone(path),
             None => path.into(),
         };
         let modes = self.by_path.entry(Arc::clone(&path)).or_default().entry(connection).or_default();
-        *modes = modes.with(mode);
+        *modes = match self.profile {
+            Profile::V3_8 => Modes::default().with(mode),
+            Profile::V3_9 => modes.with(mode),
+        };
         self.by_connection.entry(connection).or_default().insert(path);
     }
 
@@ -185,12 +219,23 @@ impl Table {
         }
     }
 
-    /// All that watch `path` itself, whatever the mode. Their one-shots are gone.
-    fn trigger(&mut self, path: &str) -> BTreeSet<ConnectionId> {
-        let hearing: BTreeSet<_> =
-            self.by_path.get(path).into_iter().flat_map(BTreeMap::keys).copied().collect();
+    /// All that watch `path` itself, and those with a recursive watch above, unless it is a list that changes. Their
+    /// one-shots are gone.
+    fn trigger(&mut self, path: &str, change: Change) -> BTreeSet<ConnectionId> {
+        let one_shot = Modes::default().with(Mode::OneShot);
+        let recursive = Modes::default().with(Mode::Recursive);
+        let hears_of_lists = |modes: &Modes| modes.without(recursive) != Modes::default();
+        let hears = |modes: &Modes| change != Change::ChildrenChanged || hears_of_lists(modes);
+        let watchers = self.by_path.get(path).into_iter().flatten();
+        let mut hearing: BTreeSet<_> =
+            watchers.filter(|(_, modes)| hears(modes)).map(|(connection, _)| *connection).collect();
         for connection in &hearing {
-            self.remove(path, *connection, Modes::default().with(Mode::OneShot));
+            self.remove(path, *connection, one_shot);
+        }
+        if change != Change::ChildrenChanged {
+            for ancestor in path::self_and_ancestors(path).skip(1) {
+                hearing.extend(self.recursive_at(ancestor));
+            }
         }
         hearing
     }

@@ -15,6 +15,7 @@ mod harness;
 mod multi;
 mod operations;
 mod paths;
+mod profile;
 mod properties;
 mod sessions;
 mod set_watches;
