@@ -300,7 +300,8 @@ impl TermView {
     /// Rule 6: the term at `version` is over for this node, whatever a read shows.
     pub(super) fn release(&mut self, version: i32, out: &Outbox) {
         if !out.config.is_mutated(Mutation::ReleaseNotFinal) {
-            self.floor = Some(version.wrapping_add(1));
+            let over = version.wrapping_add(1);
+            self.floor = Some(self.floor.filter(|floor| floor.wrapping_sub(over) > 0).unwrap_or(over));
         }
         self.released = self.floor;
         self.read_behind();
