@@ -218,7 +218,9 @@ impl Global {
             // What the record says until the release is answered is of no use.
             Role::Releasing { .. } => return,
             Role::Holding(_) | Role::Claiming { .. } => true,
-            Role::Follower { .. } | Role::Vacating { .. } => {
+            // It may still be applied, and nobody else would tell.
+            Role::Follower { open: Open::Lost(_) | Open::Refused } => true,
+            Role::Follower { open: Open::No } | Role::Vacating { .. } => {
                 self.interest == Interest::LookedUp || self.queue.rank().is_some_and(|rank| rank <= 1)
             }
         };
