@@ -190,7 +190,7 @@ impl Lease {
             beats.retain(|beat| *beat != request);
         }
         match outcome {
-            Err(OpError::Refused(ErrorCode::NoNode)) => self.gone(name, out),
+            Err(OpError::Refused(ErrorCode::NoNode)) => out.tell(Fact::LeaseGone(Arc::clone(name))),
             Err(OpError::Refused(code)) => {
                 out.degraded(out.layout.lease(name), Some(*code), "a beat is refused")
             }
@@ -213,12 +213,14 @@ impl Lease {
     }
 
     /// The record of `name` is gone: if that is the current one, this node is dead to all others (rule 3).
-    pub(crate) fn gone(&mut self, name: &LeaseName, out: &mut Outbox) {
-        if self.name() == Some(name) {
+    /// Says whether it is; what is said of an older name changes nothing.
+    pub(crate) fn gone(&mut self, name: &LeaseName, out: &mut Outbox) -> bool {
+        let is_current = self.name() == Some(name);
+        if is_current {
             self.state = State::None;
             out.set_timer(Key::Beat, None);
-            out.tell(Fact::LeaseGone(Arc::clone(name)));
         }
+        is_current
     }
 
     /// Rule 12: every term is released, so the name is dropped first and its record deleted afterwards.

@@ -237,7 +237,9 @@ impl Coordinator {
                     self.election.handle_lease_usable(&standing, &mut self.out);
                 }
                 Fact::LeaseGone(name) => {
-                    self.lease.gone(&name, &mut self.out);
+                    if !self.lease.gone(&name, &mut self.out) {
+                        continue;
+                    }
                     let standing = self.standing();
                     self.election.handle_lease_gone(&standing, &mut self.out);
                     if self.election.is_wanted() {
