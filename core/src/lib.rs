@@ -36,6 +36,7 @@ pub mod path;
 mod record;
 mod registration;
 mod session;
+mod shape;
 pub mod time;
 mod timers;
 mod watches;

@@ -13,6 +13,7 @@ use crate::layout::Layout;
 use crate::op::{CreateMode, ErrorCode, Op, Version, WatchKind};
 use crate::output::{Directory, Event, Output, Request};
 use crate::path::{Name, Path};
+use crate::shape::Shape;
 use crate::time::Instant;
 use crate::timers::{Key, Timers};
 use crate::watches::{Tree, Watches};
@@ -51,8 +52,8 @@ pub(crate) struct InFlight {
     pub(crate) owner: Owner,
     pub(crate) session_epoch: SessionEpoch,
     pub(crate) sent_at: Instant,
-    /// Whether an older view of the server could mislead.
-    pub(crate) is_read: bool,
+    /// What fits as its answer.
+    pub(crate) shape: Shape,
     /// Where it leaves a watch, if there is a znode.
     pub(crate) watched: Option<Path>,
 }
@@ -137,16 +138,7 @@ impl Outbox {
         let session_epoch = self.session_epoch();
         self.next_request += 1;
         let id = RequestId(self.next_request);
-        let is_read = match op {
-            Op::GetData { .. } | Op::Exists { .. } | Op::GetChildren { .. } => true,
-            Op::Create { .. }
-            | Op::Delete { .. }
-            | Op::SetData { .. }
-            | Op::AddWatch { .. }
-            | Op::RemoveWatch { .. }
-            | Op::Multi(_)
-            | Op::Sync { .. } => false,
-        };
+        let shape = Shape::of(&op);
         let watched = match &op {
             Op::GetData { path, watch: true } => Some(path.clone()),
             Op::GetData { watch: false, .. }
@@ -160,7 +152,7 @@ impl Outbox {
             | Op::Multi(_)
             | Op::Sync { .. } => None,
         };
-        self.in_flight.insert(id, InFlight { owner, session_epoch, sent_at: self.now, is_read, watched });
+        self.in_flight.insert(id, InFlight { owner, session_epoch, sent_at: self.now, shape, watched });
         self.queue.push_back(Output::Request(Request { id, session_epoch, op }));
         id
     }

@@ -139,6 +139,7 @@ impl Coordinator {
             Input::Session(event) => self.handle_session(event),
             Input::Response { session_epoch, request, zxid, outcome } => {
                 if let Some(in_flight) = self.out.take_in_flight(request, session_epoch) {
+                    let outcome = self.check_shape(&in_flight, outcome);
                     let outcome = self.check_zxid(zxid, &in_flight, outcome);
                     self.handle_response(request, in_flight, outcome);
                 }

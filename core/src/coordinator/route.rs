@@ -112,6 +112,18 @@ impl Coordinator {
         }
     }
 
+    /// What was not asked for is no answer: it says nothing of what became of the request.
+    pub(super) fn check_shape(&mut self, in_flight: &InFlight, outcome: Outcome) -> Outcome {
+        match outcome {
+            Ok(reply) if !in_flight.shape.fits(&reply) => {
+                let root = self.out.layout.root.clone();
+                self.out.degraded(root, None, "an answer that does not fit its request is ignored");
+                Err(OpError::Unknown)
+            }
+            Ok(_) | Err(_) => outcome,
+        }
+    }
+
     /// Rule 4 of the design: a view that is older than what was seen before is not applied.
     pub(super) fn check_zxid(
         &mut self,
@@ -120,7 +132,7 @@ impl Coordinator {
         outcome: Outcome,
     ) -> Outcome {
         let Some(zxid) = zxid else { return outcome };
-        if in_flight.is_read && self.highest_zxid.is_some_and(|highest| zxid < highest) {
+        if in_flight.shape.is_read() && self.highest_zxid.is_some_and(|highest| zxid < highest) {
             return Err(OpError::Unknown);
         }
         self.highest_zxid = self.highest_zxid.max(Some(zxid));

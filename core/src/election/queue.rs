@@ -20,6 +20,7 @@ use crate::ids::{Incarnation, RequestId};
 use crate::op::{CreateMode, ErrorCode, Op, OpError, Outcome, Reply, Version};
 use crate::outbox::{Outbox, Owner};
 use crate::path::{Name, Path};
+use crate::shape::is_sequence;
 use crate::time::Instant;
 use crate::watches::Tree;
 
@@ -370,12 +371,11 @@ fn first_of(queue: &[(i32, String)], is_it: impl Fn(&str) -> bool) -> Option<(i3
     Some(own.fold(first, |first, next| if next.0.wrapping_sub(first.0) < 0 { next } else { first }).clone())
 }
 
-/// `<incarnation>.<count>-<sequence>`; anything else is no candidate. The sequence number is a signed 32-bit
-/// integer in at least ten digits, which wraps.
+/// `<incarnation>.<count>-<sequence>`; anything else is no candidate.
 fn parse(name: &str) -> Option<(Incarnation, i32)> {
     let (guid, sequence) = name.split_once('-')?;
     let (incarnation, count) = guid.split_once('.')?;
-    if incarnation.len() != 32 || sequence.len() < 10 {
+    if incarnation.len() != 32 || !is_sequence(sequence) {
         return None;
     }
     count.parse::<u64>().ok()?;
