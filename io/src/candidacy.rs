@@ -129,10 +129,12 @@ impl Candidacy {
     /// Replaces the payload, for the next term: a term under way, or a claim, keeps its own.
     ///
     /// # Errors
-    /// [`Error::Misuse`] for a payload that is too large, [`Error::Closed`] after the client was closed.
+    /// [`Error::Misuse`] for a payload that is too large, and when the candidacy is over; [`Error::Closed`] after the
+    /// client was closed.
     pub async fn update(&self, payload: impl Into<Vec<u8>>) -> Result<(), Error> {
         let (global, payload, terms) = (self.global.clone(), payload.into(), self.terms);
-        self.handle.ask(|reply| Command::Recampaign { global, payload, terms, reply }).await
+        let candidature = Arc::clone(&self.candidature);
+        self.handle.ask(|reply| Command::Recampaign { global, candidature, payload, terms, reply }).await
     }
 
     /// Resigns, and returns once nothing of the candidacy is left.
@@ -182,7 +184,7 @@ impl Candidacy {
 impl Drop for Candidacy {
     fn drop(&mut self) {
         self.candidature.abandon();
-        self.handle.bid(Farewell::Resign(self.global.clone()));
+        self.handle.bid(Farewell::Resign(self.global.clone(), Arc::clone(&self.candidature)));
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{Instrument, debug, info_span};
 
 use crate::adapter::{OperatingSystem, ZooKeeperClient, diagnose};
-use crate::candidacy::Candidacy;
+use crate::candidacy::{Candidacy, Candidature};
 use crate::config::Config;
 use crate::directory::{Contents, Follow, Snapshot};
 use crate::driver::Driver;
@@ -285,14 +285,22 @@ impl Client {
         let membership = self.join(Vec::new()).await?;
         let deadline = Instant::now() + *resign_timeout;
         loop {
+            let candidature = Arc::new(Candidature::new());
+            // Before the driver hears of it: whatever becomes of this future, dropping the candidacy withdraws it.
+            let candidacy = Candidacy::new(
+                global.clone(),
+                terms,
+                Arc::clone(&candidature),
+                *resign_timeout,
+                handle.clone(),
+                Arc::clone(&membership),
+            );
             let (campaign, payload) = (global.clone(), payload.clone());
-            let standing =
-                handle.ask(|reply| Command::Campaign { global: campaign, payload, terms, reply }).await?;
+            let standing = handle
+                .ask(|reply| Command::Campaign { global: campaign, payload, terms, candidature, reply })
+                .await?;
             match standing {
-                Standing::New(candidature) => {
-                    let (timeout, handle) = (*resign_timeout, handle.clone());
-                    return Ok(Candidacy::new(global, terms, candidature, timeout, handle, membership));
-                }
+                Standing::New => return Ok(candidacy),
                 Standing::Taken(candidature) if candidature.is_abandoned() => {
                     timeout_at(deadline, candidature.withdrawn()).await.map_err(|_| Error::Timeout {
                         what: format!("withdrawing the earlier candidacy for {global}"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use queenright_core::op::{OpError, Outcome, Write};
 use queenright_core::{
-    Coordinator, Event, HostEvent, Input, Instant, Op, Output, Request, RequestId, SessionEpoch,
+    Coordinator, Event, HostEvent, Input, Instant, Misuse, Op, Output, Request, RequestId, SessionEpoch,
     SessionEvent, Timer,
 };
 use tokio::sync::oneshot;
@@ -140,9 +140,10 @@ impl Driver {
         match farewell {
             // After closing began it is withdrawn already.
             Farewell::Unregister(id) => drop(self.core.unregister(now, id)),
-            Farewell::Resign(global) => {
-                if self.core.resign(now, &global).is_err() {
-                    self.publisher.close_candidature(&global);
+            Farewell::Resign(global, candidature) => {
+                if self.publisher.is_current(&global, &candidature) {
+                    // An error means that the core is withdrawing it already, and will say when it is done.
+                    let _ = self.core.resign(now, &global);
                 }
             }
             Farewell::Stopped { global, token } => {
@@ -181,24 +182,30 @@ impl Driver {
                 let result = self.core.look_up(now, global);
                 let _ = reply.send(result.map(|()| (published, life)));
             }
-            Command::Campaign { global, payload, terms, reply } => {
+            Command::Campaign { global, payload, terms, candidature, reply } => {
+                // Farewells overtake commands: the caller may be gone, and have said so.
+                if candidature.is_abandoned() {
+                    return;
+                }
                 if let Some(candidature) = self.publisher.candidature(&global) {
                     let _ = reply.send(Ok(Standing::Taken(candidature)));
                     return;
                 }
-                let candidature = self.publisher.open_candidature(global.clone());
+                self.publisher.open_candidature(global.clone(), candidature);
                 let result = self.core.campaign(now, global.clone(), payload, terms);
                 if result.is_err() {
                     self.publisher.close_candidature(&global);
                 }
-                let standing = Standing::New(Arc::clone(&candidature));
-                if let Err(Ok(_)) = reply.send(result.map(|()| standing)) {
-                    candidature.abandon();
-                    self.handle_farewell(now, Farewell::Resign(global));
-                }
+                let _ = reply.send(result.map(|()| Standing::New));
             }
-            Command::Recampaign { global, payload, terms, reply } => {
-                let _ = reply.send(self.core.campaign(now, global, payload, terms));
+            Command::Recampaign { global, candidature, payload, terms, reply } => {
+                let stands = self.publisher.is_current(&global, &candidature) && !candidature.is_abandoned();
+                let result = if stands {
+                    self.core.campaign(now, global, payload, terms)
+                } else {
+                    Err(Misuse::NotCandidate { global })
+                };
+                let _ = reply.send(result);
             }
             Command::Write { writes, reply } => self.writes.submit(&mut *self.zookeeper, writes, reply),
         }

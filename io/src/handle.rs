@@ -46,11 +46,14 @@ pub(crate) enum Command {
         global: Name,
         payload: Vec<u8>,
         terms: Terms,
+        /// Made by the caller, whose guard says good-bye to it: so nothing is left of a caller that is cancelled.
+        candidature: Arc<Candidature>,
         reply: Reply<Standing>,
     },
-    /// Replaces a candidacy's payload and terms.
+    /// Replaces a candidacy's payload and terms, if it is still the one that stands.
     Recampaign {
         global: Name,
+        candidature: Arc<Candidature>,
         payload: Vec<u8>,
         terms: Terms,
         reply: Reply<()>,
@@ -66,7 +69,7 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, Misuse>>;
 /// What a campaign meets.
 pub(crate) enum Standing {
     /// It stands.
-    New(Arc<Candidature>),
+    New,
     /// There is a candidacy already, perhaps one that is being withdrawn.
     Taken(Arc<Candidature>),
 }
@@ -77,8 +80,12 @@ pub(crate) struct NotSent;
 /// Says good-bye to the driver; never waits. There is at most one for each handle.
 pub(crate) enum Farewell {
     Unregister(RegistrationId),
-    Resign(Name),
-    Stopped { global: Name, token: Token },
+    /// This candidature and no later one for the same global.
+    Resign(Name, Arc<Candidature>),
+    Stopped {
+        global: Name,
+        token: Token,
+    },
     Close,
 }
 

@@ -105,10 +105,13 @@ impl Publisher {
         self.candidatures.get(global).cloned()
     }
 
-    pub(crate) fn open_candidature(&mut self, global: Name) -> Arc<Candidature> {
-        let candidature = Arc::new(Candidature::new());
-        self.candidatures.insert(global, Arc::clone(&candidature));
-        candidature
+    pub(crate) fn open_candidature(&mut self, global: Name, candidature: Arc<Candidature>) {
+        self.candidatures.insert(global, candidature);
+    }
+
+    /// Whether it is this candidature that stands, and not a later one.
+    pub(crate) fn is_current(&self, global: &Name, candidature: &Arc<Candidature>) -> bool {
+        self.candidatures.get(global).is_some_and(|current| Arc::ptr_eq(current, candidature))
     }
 
     pub(crate) fn close_candidature(&mut self, global: &Name) {

@@ -6,10 +6,11 @@ use std::task::{Context, Poll};
 
 use queenright_core::op::{Reply, Version, WriteReply};
 use queenright_core::output::SessionStatus;
-use queenright_core::{Config, Directory, Incarnation, Name, Path, SessionId};
+use queenright_core::{Config, Directory, Incarnation, Name, Path, SessionId, Terms};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::candidacy::Candidature;
 use crate::handle::{Handle, Hub};
 use crate::lock::lock;
 use crate::published::Life;
@@ -149,6 +150,52 @@ async fn what_was_done_for_a_caller_that_is_gone_is_undone() {
     assert!(world.handle.ask(|reply| register("other", reply)).await.is_ok());
     world.settle().await;
     assert_eq!(world.count(is_create), 2);
+}
+
+fn campaign(candidature: &Arc<Candidature>) -> impl FnOnce(crate::handle::Reply<Standing>) -> Command {
+    let (global, payload, candidature) = (name("boss"), b"me".to_vec(), Arc::clone(candidature));
+    move |reply| Command::Campaign { global, payload, terms: Terms::One, candidature, reply }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_bye_is_to_the_candidacy_that_it_names_and_to_no_later_one() {
+    let world = start();
+    let (first, second) = (Arc::new(Candidature::new()), Arc::new(Candidature::new()));
+    assert!(matches!(world.handle.ask(campaign(&first)).await, Ok(Standing::New)));
+    assert!(matches!(world.handle.ask(campaign(&second)).await, Ok(Standing::Taken(_))));
+    world.handle.bid(Farewell::Resign(name("boss"), Arc::clone(&first)));
+    first.withdrawn().await;
+
+    assert!(matches!(world.handle.ask(campaign(&second)).await, Ok(Standing::New)));
+    world.handle.bid(Farewell::Resign(name("boss"), Arc::clone(&first)));
+    world.settle().await;
+    assert!(futures_util::poll!(Box::pin(second.withdrawn())).is_pending());
+    let update = |candidature| {
+        let (global, payload) = (name("boss"), b"you".to_vec());
+        world.handle.ask(|reply| Command::Recampaign {
+            global,
+            candidature,
+            payload,
+            terms: Terms::One,
+            reply,
+        })
+    };
+    assert!(matches!(update(Arc::clone(&first)).await, Err(crate::Error::Misuse(_))), "it is over");
+    assert!(update(second).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_candidacy_of_a_caller_that_is_gone_never_stands() {
+    let world = start();
+    let (gone, other) = (Arc::new(Candidature::new()), Arc::new(Candidature::new()));
+    let mut asking = Box::pin(world.handle.ask(campaign(&gone)));
+    assert!(futures_util::poll!(asking.as_mut()).is_pending());
+    // Good-byes overtake commands.
+    drop(asking);
+    gone.abandon();
+    world.handle.bid(Farewell::Resign(name("boss"), gone));
+    world.settle().await;
+    assert!(matches!(world.handle.ask(campaign(&other)).await, Ok(Standing::New)));
 }
 
 #[tokio::test(start_paused = true)]
