@@ -134,7 +134,10 @@ impl Stand {
                     }
                 }
                 Ok(End::Revoked) => {}
-                Ok(End::Withdrawn) | Err(Error::Closed) => return,
+                Ok(End::Withdrawn) | Err(Error::Closed) => {
+                    self.retire(u64::MAX);
+                    return;
+                }
                 // The candidacy before is still being withdrawn, or ZooKeeper is away.
                 Err(Error::Timeout { .. }) => sleep(RETRY_PAUSE).await,
                 Err(error) => {
@@ -156,7 +159,12 @@ impl Stand {
             let leadership = tokio::select! {
                 biased;
                 () = self.candidate.withdrawn.cancelled() => return Ok(self.leave(candidacy).await),
-                leadership = candidacy.elected() => leadership?,
+                leadership = candidacy.elected() => match leadership {
+                    Ok(leadership) => leadership,
+                    // A term that ended before anybody took it was the only one of this candidacy. If it was the client
+                    // that closed, the next campaign says so.
+                    Err(_) => return Ok(End::Revoked),
+                },
             };
             // A claim whose answer was lost may have won for a mailbox that is gone. Such a term is given up.
             if leadership.payload() == payload {
