@@ -15,6 +15,7 @@ mod leadership;
 mod link;
 mod lock;
 mod node;
+pub mod pick;
 pub mod port;
 mod process;
 mod published;
