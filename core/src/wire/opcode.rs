@@ -1,10 +1,33 @@
 //! The types of requests.
 
-/// The type of a request, in its header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(i32)]
-#[allow(missing_docs, reason = "Request documents them")]
-pub enum OpCode {
+/// One line a type: its name and its number.
+macro_rules! opcodes {
+    ($($name:ident = $number:literal,)*) => {
+        /// The type of a request, in its header.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(i32)]
+        #[allow(missing_docs, reason = "Request documents them")]
+        pub enum OpCode {
+            $($name = $number,)*
+        }
+
+        impl OpCode {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The type with this number; `None` for one that is not served.
+            #[must_use]
+            pub const fn from_number(number: i32) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+opcodes! {
     Create = 1,
     Delete = 2,
     Exists = 3,
@@ -36,6 +59,12 @@ pub enum OpCode {
 }
 
 impl OpCode {
+    /// Its number on the wire.
+    #[must_use]
+    pub const fn number(self) -> i32 {
+        self as i32
+    }
+
     /// Whether the server spends a zxid on each attempt, also on one that fails.
     #[must_use]
     pub const fn spends_zxid(self) -> bool {

@@ -86,8 +86,8 @@ pub enum Request {
     Auth {
         /// How it is proven: `digest`, `ip`.
         scheme: String,
-        /// The proof; for `digest`, `user:password`.
-        auth: Vec<u8>,
+        /// The proof; for `digest`, `user:password`. `None` is the wire's null.
+        auth: Option<Vec<u8>>,
     },
     /// Type 101: leave again the one-shot watches of an earlier connection.
     SetWatches {

@@ -56,11 +56,12 @@ pub(super) fn without_secrets(acl: &[Acl]) -> Vec<Acl> {
 pub(super) fn authenticate(
     identities: &mut Vec<AuthId>,
     scheme: &str,
-    auth: &[u8],
+    auth: Option<&[u8]>,
     super_digest: Option<&str>,
 ) -> Result<(), ErrorCode> {
     match scheme {
         "digest" => {
+            let auth = auth.ok_or(ErrorCode::AUTH_FAILED)?;
             let id = digest::identity(&String::from_utf8_lossy(auth));
             if super_digest == Some(id.as_str()) {
                 add(identities, AuthId::new("super", ""));

@@ -120,7 +120,7 @@ impl Ensemble {
                 }
                 Err(ErrorCode::MARSHALLING_ERROR)
             }
-            Request::Auth { scheme, auth } => return self.authenticate(conn, xid, &scheme, &auth),
+            Request::Auth { scheme, auth } => return self.authenticate(conn, xid, &scheme, auth.as_deref()),
             Request::Check(check) if self.config.profile == Profile::V3_8 => {
                 match self.write(now, conn, session, |draft| draft.check(&check)) {
                     // Real servers fail to write the answer, and go on.
@@ -274,7 +274,7 @@ impl Ensemble {
         }
     }
 
-    fn authenticate(&mut self, conn: ConnectionId, xid: i32, scheme: &str, auth: &[u8]) {
+    fn authenticate(&mut self, conn: ConnectionId, xid: i32, scheme: &str, auth: Option<&[u8]>) {
         let super_digest = self.config.super_digest.as_deref();
         let Some(connection) = self.connections.get_mut(conn) else { return };
         let result = acl::authenticate(&mut connection.identities, scheme, auth, super_digest);

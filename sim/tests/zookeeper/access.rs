@@ -131,7 +131,7 @@ fn an_unknown_scheme_is_refused_and_the_connection_closed() {
     for scheme in ["world", "x", ""] {
         let mut world = World::new();
         let client = world.client();
-        world.send(&client, -4, Request::Auth { scheme: scheme.into(), auth: Vec::new() });
+        world.send(&client, -4, Request::Auth { scheme: scheme.into(), auth: Some(Vec::new()) });
         let refusal = FromServer::Reply {
             xid: -4,
             zxid: queenright_core::Zxid(0),
@@ -148,7 +148,7 @@ fn auth_replies_carry_no_zxid_and_ip_is_always_proven() {
     let mut world = World::new();
     let client = world.client();
     for (scheme, proof) in [("ip", ""), ("digest", "user:secret"), ("digest", "")] {
-        let reply = world.ask(&client, Request::Auth { scheme: scheme.into(), auth: proof.into() });
+        let reply = world.ask(&client, Request::Auth { scheme: scheme.into(), auth: Some(proof.into()) });
         assert_eq!((reply.result, reply.zxid.0), (Ok(Response::Auth), 0));
     }
     let Response::WhoAmI { identities } = world.ok(&client, Request::WhoAmI) else { panic!("nobody") };

@@ -270,5 +270,5 @@ pub(crate) fn watch_below(path: &str) -> Request {
 }
 
 pub(crate) fn log_in(proof: &str) -> Request {
-    Request::Auth { scheme: "digest".into(), auth: proof.into() }
+    Request::Auth { scheme: "digest".into(), auth: Some(proof.into()) }
 }

@@ -63,7 +63,7 @@ impl Client {
             if let Some(link) = self.link_mut() {
                 link.auths += 1;
             }
-            self.send(now, AUTH_XID, Record::Auth { scheme, auth });
+            self.send(now, AUTH_XID, Record::Auth { scheme, auth: Some(auth) });
         }
     }
 

@@ -268,7 +268,7 @@ fn credentials_come_first_and_the_session_is_told_of_when_they_are_accepted() {
     let credentials = vec![Credentials { scheme: "digest".into(), auth: b"a:b".to_vec() }];
     let mut stage = Stage::new(Config { credentials, ..Config::new(1) });
     stage.wake();
-    let auth = "> -4 Auth { scheme: \"digest\", auth: [97, 58, 98] }";
+    let auth = "> -4 Auth { scheme: \"digest\", auth: Some([97, 58, 98]) }";
     assert_eq!(stage.connected(accepted(7)), [auth]);
     assert_eq!(stage.submit(delete("/a")), ["= #1 of 0 at ?: Unknown"]);
     let connected = "= Connected { session_epoch: SessionEpoch(1), session: SessionId(7) }";
