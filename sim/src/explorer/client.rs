@@ -1,38 +1,26 @@
-//! A ZooKeeper client that keeps the contract of io's `ZooKeeper` port, and uses all the freedom that it leaves.
+//! The native client's machine on the explorer's network, and between it and the core all the freedom that the contract
+//! of io's `ZooKeeper` port leaves to other clients.
 //!
-//! ```text
-//! state        event                        next
-//! Waiting      back-off over                Connecting
-//! Connecting   accepted                     Up: Connected or Reconnected, and kept requests leave
-//!              refused                      Waiting, without a session: Lost
-//!              took too long, broke         Waiting
-//! Up           broke, silent for too long   Waiting: Suspended, and what was in flight is Unknown
-//! not Up       1.4 session timeouts without
-//!              a word from the server       Waiting, without a session: Lost
-//! any          close, death of the process  Closed
-//! ```
+//! The machine itself delivers in the order of the wire, answers at once while it has no connection, arms all watches
+//! again and shows every zxid. The plan says which of that a run can rely on: [`ClientPlan`].
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use queenright_core::op::OpError;
-use queenright_core::wire::{
-    Acl, ConnectRequest, ConnectResponse, ErrorCode, Request as Record, Response, WatchedEvent, convert,
-};
-use queenright_core::{Input, Instant, Request, SessionEpoch, SessionEvent, SessionId, Zxid};
+use queenright_core::wire::client::{self, Break, Matching, Output};
+use queenright_core::wire::{Acl, ErrorCode, Request as Record, WatchedEvent};
+use queenright_core::{Input, Instant, Request, SessionEpoch, SessionEvent, SessionId};
 
 use super::alarm::Alarm;
-use super::armed::{Armed, Streams};
 use super::lanes::{Lane, Lanes};
-use super::mix::{mix, nanos, scale};
+use super::mix::mix;
 use super::network::{Leaving, Network, ToServer};
-use super::plan::{ClientPlan, Gaps, Offline, Zxids};
+use super::plan::{ClientPlan, Expiry, Gaps, Offline, Order, Rearmed, Zxids};
 use super::queue::{Due, Queue};
 use super::sometimes::{Reached, Sometimes};
 use crate::zookeeper::{ConnectionId, FromServer};
 
-const PING_XID: i32 = -2;
-const SET_WATCHES_XID: i32 = -8;
 /// The first pause between two attempts to connect; doubled up to the plan's greatest.
 const RECONNECT_MIN: Duration = Duration::from_millis(1);
 
@@ -61,44 +49,22 @@ pub(super) struct Client {
     life: u32,
     key: u64,
     plan: ClientPlan,
-    asked_timeout: Duration,
-    state: State,
-    session: Option<Session>,
-    epoch: SessionEpoch,
-    xid: i32,
-    /// Sent on the current connection, in the order of their answers.
-    in_flight: VecDeque<(i32, Request)>,
+    machine: client::Client,
+    connection: Option<ConnectionId>,
+    gap: Gap,
     /// Submitted while the connection is down.
     kept: VecDeque<Request>,
-    armed: Armed,
-    last_zxid: Zxid,
+    /// When the server was last heard, and the session timeout that it granted.
     heard_at: Instant,
-    sent_at: Instant,
-    failed_attempts: u32,
+    granted_timeout: Duration,
     lanes: Lanes,
     alarm: Alarm,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Waiting { until: Instant },
-    Connecting { connection: ConnectionId, until: Instant },
-    Up { connection: ConnectionId },
-    Closed,
-}
-
-#[derive(Clone, Debug)]
-struct Session {
-    established: ConnectResponse,
-    gap: Gap,
 }
 
 /// What the core knows of a connection that is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gap {
-    /// It is up.
-    None,
-    /// That it is down.
+    /// That it is down; or it is up.
     Reported,
     /// Nothing, until it is back.
     Hidden,
@@ -115,23 +81,27 @@ impl Client {
         timeout: Duration,
     ) -> Self {
         let key = mix(seed, 2 << 48 | u64::from(node) << 32 | u64::from(life));
+        let config = client::Config {
+            session_timeout: timeout,
+            connect_timeout: plan.connection_timeout,
+            silence_max: plan.connection_timeout,
+            retry_min: RECONNECT_MIN,
+            retry_max: plan.reconnect_max,
+            seed: key,
+            acl: env.acl.to_vec(),
+            ..client::Config::new(1)
+        };
         let mut client = Self {
             node,
             life,
             key,
             plan,
-            asked_timeout: timeout,
-            state: State::Waiting { until: env.now },
-            session: None,
-            epoch: SessionEpoch(0),
-            xid: 0,
-            in_flight: VecDeque::new(),
+            machine: client::Client::new(env.now, config),
+            connection: None,
+            gap: Gap::Reported,
             kept: VecDeque::new(),
-            armed: Armed::default(),
-            last_zxid: Zxid(0),
             heard_at: env.now,
-            sent_at: env.now,
-            failed_attempts: 0,
+            granted_timeout: timeout,
             lanes: Lanes::new(node, life, mix(key, 1)),
             alarm: Alarm::default(),
         };
@@ -141,64 +111,49 @@ impl Client {
 
     /// The session that the client believes to have.
     pub(super) fn session(&self) -> Option<SessionId> {
-        self.session.as_ref().map(|session| session.established.session)
+        self.machine.session()
     }
 
     /// How many sessions it has established.
     pub(super) const fn epoch(&self) -> SessionEpoch {
-        self.epoch
+        self.machine.session_epoch()
     }
 
     /// The connection that it uses or tries.
     pub(super) const fn connection(&self) -> Option<ConnectionId> {
-        match self.state {
-            State::Connecting { connection, .. } | State::Up { connection } => Some(connection),
-            State::Waiting { .. } | State::Closed => None,
-        }
+        self.connection
     }
 
     /// Sends a request, keeps it, or answers it.
     pub(super) fn submit(&mut self, env: &mut Env<'_>, request: Request) {
-        if self.session.is_none() || request.session_epoch != self.epoch {
-            return self.answer_unknown(env, &request);
+        let is_offline = !self.machine.is_up() && self.machine.session().is_some();
+        let is_current = request.session_epoch == self.machine.session_epoch();
+        if is_offline && is_current && self.plan.offline == Offline::Kept {
+            self.kept.push_back(request);
+        } else {
+            self.machine.submit(env.now, request);
+            self.carry_out(env, Leaving::ORDERLY, &[]);
         }
-        match (self.state, self.plan.offline) {
-            (State::Up { connection }, _) => self.send(env, connection, request),
-            (State::Waiting { .. } | State::Connecting { .. }, Offline::Kept) => self.kept.push_back(request),
-            (State::Waiting { .. } | State::Connecting { .. }, Offline::Unknown) | (State::Closed, _) => {
-                self.answer_unknown(env, &request);
-            }
-        }
-        self.set_alarm(env);
     }
 
     /// A message came over the current connection.
-    ///
-    /// # Panics
-    /// When the server breaks the protocol.
     pub(super) fn receive(&mut self, env: &mut Env<'_>, message: FromServer) {
         self.heard_at = env.now;
-        match (self.state, message) {
-            (State::Connecting { connection, .. }, FromServer::Connected(response)) => {
-                self.accepted(env, connection, response);
+        let mut event_lanes: &[Lane] = &[];
+        match message {
+            FromServer::Connected(response) => {
+                let timeout_ms = u64::try_from(response.timeout_ms).unwrap_or(0);
+                self.granted_timeout = Duration::from_millis(timeout_ms);
+                self.machine.handle_connected(env.now, response);
             }
-            (State::Up { .. }, FromServer::Reply { xid: PING_XID | SET_WATCHES_XID, zxid, .. }) => {
-                self.saw(zxid)
+            FromServer::Reply { xid, zxid, result } => self.machine.handle_reply(env.now, xid, zxid, result),
+            FromServer::Event(event) => {
+                event_lanes = self.lanes_of(&event);
+                self.machine.handle_event(env.now, event);
             }
-            (State::Up { .. }, FromServer::Reply { xid, zxid, result }) => {
-                self.replied(env, xid, zxid, result)
-            }
-            (State::Up { .. }, FromServer::Event(event)) => self.fired(env, event),
-            (State::Up { .. } | State::Connecting { .. }, FromServer::Close) => {
-                self.break_connection(env, Leaving::ORDERLY);
-            }
-            (State::Waiting { .. } | State::Closed, _) => {}
-            (State::Connecting { .. }, message @ (FromServer::Reply { .. } | FromServer::Event(_)))
-            | (State::Up { .. }, message @ FromServer::Connected(_)) => {
-                panic!("the model server sent {message:?} to a client that is {:?}", self.state)
-            }
+            FromServer::Close => self.machine.handle_break(env.now, Break::Transport),
         }
-        self.set_alarm(env);
+        self.carry_out(env, Leaving::ORDERLY, event_lanes);
     }
 
     /// A deadline may have passed.
@@ -206,70 +161,38 @@ impl Client {
         if !self.alarm.ring(env.now) {
             return;
         }
-        if self.local_expiry().is_some_and(|at| at <= env.now) {
+        if self.guessed_expiry().is_some_and(|at| at <= env.now) {
             env.sometimes.reach(Reached::SessionExpiredLocally);
-            self.leave(env, Leaving::ORDERLY);
-            self.lose_session(env);
+            self.machine.abandon(env.now);
         }
-        match self.state {
-            State::Waiting { until } if until <= env.now => self.connect(env),
-            State::Connecting { until, .. } if until <= env.now => {
-                self.break_connection(env, Leaving::ORDERLY)
-            }
-            State::Up { .. } if self.silent_at() <= env.now => {
-                env.sometimes.reach(Reached::ConnectionSilent);
-                self.break_connection(env, Leaving::ORDERLY);
-            }
-            State::Up { connection } if self.ping_at() <= env.now => {
-                self.put(env, connection, PING_XID, Record::Ping);
-            }
-            State::Waiting { .. } | State::Connecting { .. } | State::Up { .. } | State::Closed => {}
-        }
-        self.set_alarm(env);
+        self.machine.handle_timeout(env.now);
+        self.carry_out(env, Leaving::ORDERLY, &[]);
     }
 
     /// The connection is gone; another attempt follows.
     pub(super) fn break_connection(&mut self, env: &mut Env<'_>, leaving: Leaving) {
-        let was_up = matches!(self.state, State::Up { .. });
-        self.leave(env, leaving);
-        if was_up {
-            let is_hidden =
-                self.plan.gaps == Gaps::SomeNoticedLate && mix(self.key, env.now.as_nanos()) & 1 == 0;
-            let gap = if is_hidden { Gap::Hidden } else { Gap::Reported };
-            if gap == Gap::Reported {
-                self.tell(env, SessionEvent::Suspended);
-            }
-            if let Some(session) = &mut self.session {
-                session.gap = gap;
-            }
-            self.give_up_in_flight(env);
-        }
-        self.set_alarm(env);
+        self.machine.handle_break(env.now, Break::Transport);
+        self.carry_out(env, leaving, &[]);
     }
 
     /// The session is given up although the server may still keep it.
     pub(super) fn abandon_session(&mut self, env: &mut Env<'_>, leaving: Leaving) {
-        if self.session.is_some() {
-            self.leave(env, leaving);
-            self.lose_session(env);
-            self.set_alarm(env);
-        }
+        self.machine.abandon(env.now);
+        self.carry_out(env, leaving, &[]);
     }
 
     /// Ends the session, after what was submitted before. Nothing is delivered any more.
     pub(super) fn close(&mut self, env: &mut Env<'_>) {
-        if let State::Up { connection } = self.state {
-            self.xid += 1;
-            self.put(env, connection, self.xid, Record::CloseSession);
-        }
+        self.machine.close(env.now);
+        self.carry_out(env, Leaving::ORDERLY, &[]);
         self.die(env, Leaving::ORDERLY);
     }
 
     /// The process is gone.
     pub(super) fn die(&mut self, env: &mut Env<'_>, leaving: Leaving) {
-        self.leave(env, leaving);
-        self.state = State::Closed;
-        self.session = None;
+        if let Some(connection) = self.connection.take() {
+            env.network.leave(env.now, env.queue, connection, leaving);
+        }
         self.lanes.clear();
     }
 
@@ -278,188 +201,170 @@ impl Client {
         self.lanes.pop(now, lane)
     }
 
-    fn connect(&mut self, env: &mut Env<'_>) {
-        let connection = env.network.open(self.node);
-        let request = match &self.session {
-            Some(session) => ConnectRequest::reattach(&session.established, self.last_zxid),
-            None => {
-                ConnectRequest::new_session(i32::try_from(self.asked_timeout.as_millis()).unwrap_or(i32::MAX))
+    fn carry_out(&mut self, env: &mut Env<'_>, leaving: Leaving, event_lanes: &[Lane]) {
+        self.machine.check_invariants();
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::Connect { server: _, request } => {
+                    let connection = env.network.open(self.node);
+                    self.connection = Some(connection);
+                    env.network.send(env.now, env.queue, connection, ToServer::Connect(request));
+                }
+                Output::Send { xid, request } => {
+                    if let Some(connection) = self.connection {
+                        let request = self.rearming(request);
+                        let message = ToServer::Request { xid, request };
+                        env.network.send(env.now, env.queue, connection, message);
+                    }
+                }
+                Output::Disconnect { reason } => {
+                    expect_of_the_model(env, reason);
+                    if let Some(connection) = self.connection.take() {
+                        env.network.leave(env.now, env.queue, connection, leaving);
+                    }
+                }
+                Output::Input(Input::Session(event)) => self.tell(env, event),
+                Output::Input(input @ Input::Response { .. }) => self.answer(env, input),
+                Output::Input(input @ (Input::Watch { .. } | Input::Host(_))) => {
+                    for lane in event_lanes {
+                        let input = self.shown(input.clone());
+                        self.push(env, *lane, self.plan.event_lag_max, input);
+                    }
+                }
+                Output::Closed => {}
             }
-        };
-        env.network.send(env.now, env.queue, connection, ToServer::Connect(request));
-        self.state = State::Connecting { connection, until: env.now.after(self.plan.connection_timeout) };
-        self.sent_at = env.now;
+        }
+        self.set_alarm(env);
     }
 
-    fn accepted(&mut self, env: &mut Env<'_>, connection: ConnectionId, response: ConnectResponse) {
-        if response.is_refusal() {
-            env.sometimes.reach(Reached::SessionRefused);
-            self.leave(env, Leaving::ORDERLY);
-            return self.lose_session(env);
-        }
-        self.failed_attempts = 0;
-        self.state = State::Up { connection };
-        match &mut self.session {
-            Some(session) => {
-                if session.gap == Gap::Hidden {
+    /// What the core hears of a change, and what comes with it.
+    fn tell(&mut self, env: &mut Env<'_>, event: SessionEvent) {
+        match event {
+            SessionEvent::Connected { .. } => self.lanes.flush_replies(env.now, env.queue),
+            SessionEvent::Suspended => {
+                let may_hide = self.plan.gaps == Gaps::SomeNoticedLate;
+                if may_hide && mix(self.key, env.now.as_nanos()) & 1 == 0 {
+                    self.gap = Gap::Hidden;
+                    return;
+                }
+            }
+            SessionEvent::Reconnected => {
+                if self.gap == Gap::Hidden {
                     env.sometimes.reach(Reached::GapNoticedLate);
                 }
-                *session = Session { established: response, gap: Gap::None };
                 self.lanes.drop_stream();
-                self.tell(env, SessionEvent::Reconnected);
-                if let Some(request) = self.armed.reconnected(self.plan.one_shots, self.last_zxid) {
-                    self.put(env, connection, SET_WATCHES_XID, request);
-                }
-                while let Some(request) = self.kept.pop_front() {
+                for request in std::mem::take(&mut self.kept) {
                     env.sometimes.reach(Reached::KeptRequestSent);
-                    self.send(env, connection, request);
+                    self.machine.submit(env.now, request);
                 }
             }
-            None => {
-                self.epoch.0 += 1;
-                let session = response.session;
-                self.session = Some(Session { established: response, gap: Gap::None });
-                // A new client object of most libraries knows nothing of the old one's reads.
-                self.last_zxid = Zxid(0);
-                self.armed.clear();
-                self.lanes.flush_replies(env.now, env.queue);
-                self.tell(env, SessionEvent::Connected { session_epoch: self.epoch, session });
+            SessionEvent::Lost => {
+                for Request { id, session_epoch, .. } in std::mem::take(&mut self.kept) {
+                    let outcome = Err(OpError::Unknown);
+                    let answer = Input::Response { session_epoch, request: id, zxid: None, outcome };
+                    self.answer(env, answer);
+                }
             }
         }
+        self.gap = Gap::Reported;
+        if self.plan.order == Order::Streams && self.lanes.has_waiting_reply() {
+            env.sometimes.reach(Reached::StateOvertookReply);
+        }
+        self.push(env, Lane::State, Duration::ZERO, Input::Session(event));
     }
 
-    fn replied(&mut self, env: &mut Env<'_>, xid: i32, zxid: Zxid, result: Result<Response, ErrorCode>) {
-        self.saw(zxid);
-        let Some((awaited, request)) = self.in_flight.pop_front() else {
-            panic!("the model server answered request {xid}, which nobody sent");
-        };
-        assert_eq!(awaited, xid, "the model server must answer in order");
-        let outcome = convert::outcome(&request.op, result);
-        self.armed.answered(&request.op, &outcome);
+    fn answer(&mut self, env: &mut Env<'_>, answer: Input) {
         if self.lanes.has_waiting_event() {
             env.sometimes.reach(Reached::ReplyOvertookEvent);
         }
-        let zxid = match self.plan.zxids {
-            Zxids::Shown => Some(zxid),
-            Zxids::Hidden => None,
-        };
-        let input =
-            Input::Response { session_epoch: request.session_epoch, request: request.id, zxid, outcome };
-        self.lanes.push(env.now, env.queue, Lane::Replies, env.lag_max(self.plan.reply_lag_max), input);
+        let answer = self.shown(answer);
+        self.push(env, Lane::Replies, self.plan.reply_lag_max, answer);
     }
 
-    fn fired(&mut self, env: &mut Env<'_>, event: WatchedEvent) {
-        let Some(mut event) = convert::watch_event(event) else { return };
-        match self.plan.zxids {
-            Zxids::Shown => {}
-            Zxids::Hidden => event.zxid = None,
-        }
-        let lanes: &[Lane] = match self.armed.fired(event.change, &event.path) {
-            Streams::Recursive => &[Lane::Stream],
-            Streams::OneShot => &[Lane::OneShots],
-            Streams::Both => &[Lane::OneShots, Lane::Stream],
-        };
-        for lane in lanes {
-            let input = Input::Watch { session_epoch: self.epoch, event: event.clone() };
-            self.lanes.push(env.now, env.queue, *lane, env.lag_max(self.plan.event_lag_max), input);
+    fn push(&mut self, env: &mut Env<'_>, lane: Lane, lag_max: Duration, input: Input) {
+        match self.plan.order {
+            Order::Wire => self.lanes.push(env.now, env.queue, Lane::Replies, Duration::ZERO, input),
+            Order::Streams => self.lanes.push(env.now, env.queue, lane, env.lag_max(lag_max), input),
         }
     }
 
-    fn send(&mut self, env: &mut Env<'_>, connection: ConnectionId, request: Request) {
-        self.xid += 1;
-        let record = convert::request(&request.op, env.acl);
-        self.in_flight.push_back((self.xid, request));
-        self.put(env, connection, self.xid, record);
-    }
-
-    fn put(&mut self, env: &mut Env<'_>, connection: ConnectionId, xid: i32, request: Record) {
-        env.network.send(env.now, env.queue, connection, ToServer::Request { xid, request });
-        self.sent_at = env.now;
-    }
-
-    fn answer_unknown(&mut self, env: &mut Env<'_>, request: &Request) {
-        let input = Input::Response {
-            session_epoch: request.session_epoch,
-            request: request.id,
-            zxid: None,
-            outcome: Err(OpError::Unknown),
-        };
-        self.lanes.push(env.now, env.queue, Lane::Replies, env.lag_max(self.plan.reply_lag_max), input);
-    }
-
-    fn give_up_in_flight(&mut self, env: &mut Env<'_>) {
-        for (_, request) in std::mem::take(&mut self.in_flight) {
-            self.answer_unknown(env, &request);
+    /// Which streams tell of an event: in some clients each watch that it matches has its own.
+    fn lanes_of(&self, event: &WatchedEvent) -> &'static [Lane] {
+        match (self.plan.order, self.machine.watches().matching(event.change, &event.path)) {
+            (Order::Wire, _) => &[Lane::Replies],
+            (Order::Streams, Matching { one_shot: true, recursive: true }) => &[Lane::OneShots, Lane::Stream],
+            (Order::Streams, Matching { one_shot: false, recursive: true }) => &[Lane::Stream],
+            (Order::Streams, Matching { recursive: false, .. }) => &[Lane::OneShots],
         }
     }
 
-    /// The current connection, if any, is left, and another attempt is due after a pause.
-    fn leave(&mut self, env: &mut Env<'_>, leaving: Leaving) {
-        if let Some(connection) = self.connection() {
-            env.network.leave(env.now, env.queue, connection, leaving);
+    /// The input as far as the plan's client shows it.
+    fn shown(&self, mut input: Input) -> Input {
+        match (self.plan.zxids, &mut input) {
+            (Zxids::Hidden, Input::Response { zxid, .. }) => *zxid = None,
+            (Zxids::Hidden, Input::Watch { event, .. }) => event.zxid = None,
+            (Zxids::Hidden, Input::Session(_) | Input::Host(_)) | (Zxids::Shown, _) => {}
         }
-        self.failed_attempts = (self.failed_attempts + 1).min(16);
-        let pause = (RECONNECT_MIN * (1 << self.failed_attempts)).min(self.plan.reconnect_max);
-        let jitter = scale(mix(self.key, !env.now.as_nanos()), nanos(pause / 2));
-        self.state = State::Waiting { until: env.now.after(pause / 2 + Duration::from_nanos(jitter)) };
+        input
     }
 
-    fn lose_session(&mut self, env: &mut Env<'_>) {
-        if self.session.take().is_none() {
-            return;
+    /// The request as the plan's client would make it: some do not arm again what the machine does.
+    fn rearming(&self, mut request: Record) -> Record {
+        if let (Rearmed::OneShots | Rearmed::Nothing, Record::SetWatches2 { recursive, .. }) =
+            (self.plan.rearmed, &mut request)
+        {
+            recursive.clear();
         }
-        self.give_up_in_flight(env);
-        for request in std::mem::take(&mut self.kept) {
-            self.answer_unknown(env, &request);
+        if let (
+            Rearmed::Nothing,
+            Record::SetWatches { data, exist, child, .. } | Record::SetWatches2 { data, exist, child, .. },
+        ) = (self.plan.rearmed, &mut request)
+        {
+            for paths in [data, exist, child] {
+                paths.clear();
+            }
         }
-        self.tell(env, SessionEvent::Lost);
-    }
-
-    fn tell(&mut self, env: &mut Env<'_>, event: SessionEvent) {
-        if self.lanes.has_waiting_reply() {
-            env.sometimes.reach(Reached::StateOvertookReply);
-        }
-        self.lanes.push(env.now, env.queue, Lane::State, Duration::ZERO, Input::Session(event));
-    }
-
-    fn saw(&mut self, zxid: Zxid) {
-        self.last_zxid = self.last_zxid.max(zxid);
-    }
-
-    fn silent_at(&self) -> Instant {
-        self.heard_at.after(self.plan.connection_timeout)
-    }
-
-    /// Often enough that an answer comes before the connection counts as silent.
-    fn ping_at(&self) -> Instant {
-        self.sent_at.after(self.plan.connection_timeout / 3)
+        request
     }
 
     /// When a client that hears nothing takes its session for expired: later than the server does, as
     /// zookeeper-client 0.11.
-    fn local_expiry(&self) -> Option<Instant> {
-        let session = self.session.as_ref()?;
-        match self.state {
-            State::Up { .. } | State::Closed => None,
-            State::Waiting { .. } | State::Connecting { .. } => {
-                let timeout_ms = u64::try_from(session.established.timeout_ms).unwrap_or(0);
-                Some(self.heard_at.after(Duration::from_millis(timeout_ms) * 14 / 10))
+    fn guessed_expiry(&self) -> Option<Instant> {
+        match self.plan.expiry {
+            Expiry::Guessed if !self.machine.is_up() => {
+                self.machine.session()?;
+                Some(self.heard_at.after(self.granted_timeout * 14 / 10))
             }
+            Expiry::Guessed | Expiry::Heard => None,
         }
     }
 
     fn set_alarm(&mut self, env: &mut Env<'_>) {
-        let wanted = match self.state {
-            State::Waiting { until } | State::Connecting { until, .. } => Some(until),
-            State::Up { .. } => Some(self.silent_at().min(self.ping_at())),
-            State::Closed => None,
-        };
-        let wanted = match (wanted, self.local_expiry()) {
-            (Some(wanted), Some(expiry)) => Some(wanted.min(expiry)),
-            (wanted, expiry) => wanted.or(expiry),
-        };
+        let wanted = [self.machine.poll_timeout(), self.guessed_expiry()].into_iter().flatten().min();
         if let Some(at) = self.alarm.set(wanted) {
             env.queue.at(at, Due::ClientWake { node: self.node, life: self.life });
         }
+    }
+}
+
+/// The model keeps to the protocol, or the run means nothing.
+fn expect_of_the_model(env: &mut Env<'_>, reason: Break) {
+    match reason {
+        Break::Expired => env.sometimes.reach(Reached::SessionRefused),
+        Break::Silent => env.sometimes.reach(Reached::ConnectionSilent),
+        Break::Transport
+        | Break::ConnectTimeout
+        | Break::Abandoned
+        | Break::Closed
+        | Break::WatchesRefused(ErrorCode::SESSION_EXPIRED) => {}
+        Break::Garbled
+        | Break::NoSession
+        | Break::ReadOnly
+        | Break::AuthRefused(_)
+        | Break::ChrootRefused(_)
+        | Break::WatchesRefused(_)
+        | Break::WrongXid { .. }
+        | Break::Misfit { .. }
+        | Break::OutOfTurn => panic!("the model server broke the protocol: {reason}"),
     }
 }

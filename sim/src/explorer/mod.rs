@@ -14,7 +14,6 @@
 
 mod alarm;
 mod application;
-mod armed;
 mod audit;
 mod client;
 mod clock;
@@ -45,7 +44,7 @@ use crate::checkers::Violation;
 
 pub use failure::Failure;
 pub use fault::{Fault, ForeignPlace, Hand, Notice, PausePoint, When};
-pub use plan::{ClientPlan, Gaps, NetworkPlan, NodePlan, Offline, OneShots, Plan, Zxids};
+pub use plan::{ClientPlan, Expiry, Gaps, NetworkPlan, NodePlan, Offline, Order, Plan, Rearmed, Zxids};
 pub use sometimes::{Reached, Sometimes};
 pub use workload::{Action, Step, Watched};
 

@@ -97,8 +97,8 @@ pub struct ClientPlan {
     pub reconnect_max: Duration,
     /// What becomes of requests submitted while the connection is down.
     pub offline: Offline,
-    /// What becomes of one-shot watches at a reconnect.
-    pub one_shots: OneShots,
+    /// Which watches are armed again at a reconnect.
+    pub rearmed: Rearmed,
     /// Whether replies and events tell their zxid.
     pub zxids: Zxids,
     /// Replies wait up to so long between client and core; state changes do not.
@@ -107,6 +107,10 @@ pub struct ClientPlan {
     pub event_lag_max: Duration,
     /// Whether a short gap is always reported.
     pub gaps: Gaps,
+    /// In which order news reach the core; the lags are for streams.
+    pub order: Order,
+    /// How the end of a session is found out.
+    pub expiry: Expiry,
 }
 
 /// What becomes of requests submitted while the connection is down, within a living session.
@@ -118,13 +122,33 @@ pub enum Offline {
     Unknown,
 }
 
-/// What becomes of one-shot watches when a client reconnects within its session.
+/// Which watches a client arms again by itself when it reconnects within its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum OneShots {
-    /// The client arms them again, and the server reports what was missed.
-    Rearmed,
-    /// They are lost.
-    Lost,
+pub enum Rearmed {
+    /// All of them, and the server reports what one-shots missed.
+    All,
+    /// The one-shots, as zookeeper-client 0.11.
+    OneShots,
+    /// None: they are lost.
+    Nothing,
+}
+
+/// In which order replies, events and changes of the session's state reach the core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// In that of the wire, at once.
+    Wire,
+    /// Each kind in a stream of its own, as far apart as the port's contract allows, as with zookeeper-client 0.11.
+    Streams,
+}
+
+/// How a client finds out that its session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Expiry {
+    /// From the server, when it comes back.
+    Heard,
+    /// Also by itself, after a long silence, as zookeeper-client 0.11.
+    Guessed,
 }
 
 /// Whether the client's interface shows zxids.
@@ -254,11 +278,13 @@ impl ClientPlan {
                 .min(session_timeout * 3 / 5),
             reconnect_max: lease / u32::from(draw.pick(&[100_u8, 10, 3])),
             offline: draw.pick(&[Offline::Kept, Offline::Unknown]),
-            one_shots: draw.pick(&[OneShots::Rearmed, OneShots::Lost]),
+            rearmed: draw.pick(&[Rearmed::All, Rearmed::OneShots, Rearmed::Nothing]),
             zxids: draw.pick(&[Zxids::Shown, Zxids::Hidden]),
             reply_lag_max: lag(&mut draw),
             event_lag_max: lag(&mut draw),
             gaps: draw.pick(&[Gaps::Reported, Gaps::SomeNoticedLate]),
+            order: draw.pick(&[Order::Wire, Order::Streams, Order::Streams]),
+            expiry: draw.pick(&[Expiry::Heard, Expiry::Guessed]),
         }
     }
 }
@@ -289,16 +315,18 @@ impl fmt::Display for Plan {
         let client = self.client;
         writeln!(
             f,
-            "  clients: connection timeout {:?}, reconnect within {:?}, offline requests {:?}, one-shot watches {:?}, \
-             zxids {:?}, gaps {:?}, replies lag {:?}, events lag {:?}",
+            "  clients: connection timeout {:?}, reconnect within {:?}, offline requests {:?}, watches armed again {:?}, \
+             zxids {:?}, gaps {:?}, order {:?}, replies lag {:?}, events lag {:?}, expiry {:?}",
             client.connection_timeout,
             client.reconnect_max,
             client.offline,
-            client.one_shots,
+            client.rearmed,
             client.zxids,
             client.gaps,
+            client.order,
             client.reply_lag_max,
-            client.event_lag_max
+            client.event_lag_max,
+            client.expiry
         )?;
         for (number, node) in self.nodes.iter().enumerate() {
             writeln!(

@@ -48,7 +48,7 @@ impl Watches {
 
     /// Which armed watches `change` at `path` triggers.
     #[must_use]
-    pub fn matching(&self, change: Change, path: &Path) -> Matching {
+    pub fn matching(&self, change: Change, path: &str) -> Matching {
         let data = || self.data.contains(path) || self.exist.contains(path);
         let one_shot = match change {
             Change::Created | Change::DataChanged => data(),
@@ -57,8 +57,10 @@ impl Watches {
         };
         let recursive = match change {
             Change::Created | Change::DataChanged | Change::Deleted => {
-                core::iter::successors(Some(path.clone()), Path::parent)
-                    .any(|path| self.recursive.contains(&path))
+                let ancestors = core::iter::successors(Some(path), |path| {
+                    path.rsplit_once('/').map(|(parent, _)| parent).filter(|parent| !parent.is_empty())
+                });
+                ancestors.chain(Some("/")).any(|path| self.recursive.contains(path))
             }
             Change::ChildrenChanged => false,
         };
@@ -262,13 +264,15 @@ mod tests {
         let watches =
             armed(&[Op::AddWatch { path: path("/d") }, Op::GetData { path: path("/d/x"), watch: true }]);
         let matching = |change, at| {
-            let Matching { one_shot, recursive } = watches.matching(change, &path(at));
+            let Matching { one_shot, recursive } = watches.matching(change, at);
             (one_shot, recursive)
         };
         assert_eq!(matching(Change::Deleted, "/d/x"), (true, true));
         assert_eq!(matching(Change::Created, "/d/y/z"), (false, true));
         assert_eq!(matching(Change::ChildrenChanged, "/d"), (false, false));
         assert_eq!(matching(Change::Deleted, "/e"), (false, false));
+        assert_eq!(matching(Change::Deleted, "/"), (false, false));
+        assert!(armed(&[Op::AddWatch { path: Path::root() }]).matching(Change::Created, "/x/y").recursive);
     }
 
     #[test]
