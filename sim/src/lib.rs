@@ -2,4 +2,6 @@
 
 pub mod checkers;
 pub mod explorer;
+pub mod museum;
+pub mod scenario;
 pub mod zookeeper;

@@ -8,7 +8,7 @@ const MILLION: i64 = 1_000_000;
 ///
 /// Real time, here: that of the simulation, in which the checkers think. Only whole nanoseconds are shown.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     origin: u64,
     /// Local nanoseconds per million real ones.
     rate: u64,
@@ -16,19 +16,19 @@ pub(super) struct Clock {
 
 impl Clock {
     /// A clock that shows `origin` nanoseconds when the simulation begins, and is `rate_ppm` millionths too fast.
-    pub(super) fn new(origin: u64, rate_ppm: i32) -> Self {
+    pub(crate) fn new(origin: u64, rate_ppm: i32) -> Self {
         let rate = u64::try_from(MILLION + i64::from(rate_ppm)).unwrap_or(1).max(1);
         Self { origin, rate }
     }
 
     /// What the clock shows at a real time.
-    pub(super) fn local(self, real: Instant) -> Instant {
+    pub(crate) fn local(self, real: Instant) -> Instant {
         let elapsed = u128::from(real.as_nanos()) * u128::from(self.rate) / MILLION as u128;
         Instant::from_nanos(self.origin.saturating_add(u64::try_from(elapsed).unwrap_or(u64::MAX)))
     }
 
     /// The first real time at which the clock shows `local` or more.
-    pub(super) fn real(self, local: Instant) -> Instant {
+    pub(crate) fn real(self, local: Instant) -> Instant {
         let elapsed = u128::from(local.as_nanos().saturating_sub(self.origin));
         let real = (elapsed * MILLION as u128).div_ceil(u128::from(self.rate));
         Instant::from_nanos(u64::try_from(real).unwrap_or(u64::MAX))

@@ -8,7 +8,7 @@ use queenright_core::{Event, Input, Output, Request};
 /// Data longer than this is cut off.
 const DATA_SHOWN_MAX: usize = 24;
 
-pub(super) fn input(line: &mut dyn Write, input: &Input) -> Result {
+pub(crate) fn input(line: &mut dyn Write, input: &Input) -> Result {
     match input {
         Input::Session(event) => write!(line, "{event:?}"),
         Input::Response { request, outcome: answer, zxid, .. } => {
@@ -30,7 +30,7 @@ pub(super) fn input(line: &mut dyn Write, input: &Input) -> Result {
     }
 }
 
-pub(super) fn output(line: &mut dyn Write, output: &Output) -> Result {
+pub(crate) fn output(line: &mut dyn Write, output: &Output) -> Result {
     match output {
         Output::Request(Request { id, session_epoch, op: operation }) => {
             write!(line, "{id} (session {session_epoch}) ")?;
