@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use queenright_core::op::Change as Happening;
 use queenright_core::wire::{
-    AddWatchMode, Create, CreateForm, ErrorCode, MultiRequest, MultiResult, OpCode, Request, Response,
-    WatchedEvent, WatcherType,
+    AddWatchMode, Create, CreateFlags, CreateForm, ErrorCode, MultiRequest, MultiResult, OpCode, Request,
+    Response, WatchedEvent, WatcherType, xid as xids,
 };
 use queenright_core::{Instant, SessionId, Zxid};
 
@@ -80,7 +80,7 @@ impl Ensemble {
             Request::GetAllChildrenNumber { path } => self.view(conn).descendant_count(&path),
             Request::WhoAmI => Ok(Response::WhoAmI { identities: acl::who_am_i(self.view(conn).identities) }),
             Request::Sync { path } => Ok(Response::Sync { path }),
-            Request::Ping => Ok(Response::Ping),
+            Request::Ping => return self.reply(conn, xids::PING, Ok(Response::Ping)),
             Request::AddWatch { path, mode } => {
                 self.replica.watches.add(mode, &path, conn);
                 Ok(Response::AddWatch)
@@ -115,7 +115,7 @@ impl Ensemble {
             }
             Request::Garbled { opcode: OpCode::Auth } => return self.hang_up(conn),
             Request::Garbled { opcode } => {
-                if opcode.spends_zxid() {
+                if self.spends_zxid_unread(opcode) {
                     self.commit(now, Vec::new());
                 }
                 Err(ErrorCode::MARSHALLING_ERROR)
@@ -199,7 +199,10 @@ impl Ensemble {
         let decided: Result<Vec<Change>, (usize, ErrorCode)> = parts
             .into_iter()
             .enumerate()
-            .map(|(index, part)| draft.part(part).map_err(|code| (index, code)))
+            .map(|(index, part)| match profile {
+                Profile::V3_8 if lacks_time_to_live(&part) => Err((index, ErrorCode::MARSHALLING_ERROR)),
+                Profile::V3_8 | Profile::V3_9 => draft.part(part).map_err(|code| (index, code)),
+            })
             .collect();
         match decided {
             Ok(changes) => {
@@ -207,6 +210,10 @@ impl Ensemble {
                 let results =
                     effects.into_iter().zip(answers).map(|(effect, answer)| part_result(effect, answer));
                 Ok(Response::Multi(results.collect()))
+            }
+            Err((_, ErrorCode::MARSHALLING_ERROR)) => {
+                self.commit(now, Vec::new());
+                Err(ErrorCode::MARSHALLING_ERROR)
             }
             Err((failed, code)) => {
                 self.commit(now, Vec::new());
@@ -219,6 +226,16 @@ impl Ensemble {
                     (0..answers.len()).map(|index| MultiResult::Error(result(index))).collect(),
                 ))
             }
+        }
+    }
+
+    /// Whether a zxid was spent before it shows that the body cannot be read.
+    fn spends_zxid_unread(&self, opcode: OpCode) -> bool {
+        match (opcode, self.config.profile) {
+            // The only write that is read first.
+            (OpCode::Reconfig, _) => false,
+            (OpCode::Check, Profile::V3_8) => true,
+            (opcode, _) => opcode.spends_zxid(),
         }
     }
 
@@ -331,6 +348,17 @@ fn is_new(watcher: WatcherType) -> bool {
     match watcher {
         WatcherType::Persistent | WatcherType::PersistentRecursive => true,
         WatcherType::Children | WatcherType::Data | WatcherType::Any => false,
+    }
+}
+
+/// A TTL node in a request that has no place for the time to live: 3.8 takes it for one that has, and stumbles.
+fn lacks_time_to_live(part: &MultiRequest) -> bool {
+    match part {
+        MultiRequest::Create(create) => {
+            let is_ttl = matches!(create.flags, CreateFlags::TTL | CreateFlags::TTL_SEQUENTIAL);
+            is_ttl && !matches!(create.form, CreateForm::Ttl { .. })
+        }
+        MultiRequest::Delete(_) | MultiRequest::SetData(_) | MultiRequest::Check(_) => false,
     }
 }
 

@@ -60,7 +60,7 @@ impl Tree {
         let open: Arc<[Acl]> = Arc::new([Acl::open()]);
         let readable: Arc<[Acl]> = Arc::new([Acl::new(Permissions::READ, "world", "anyone")]);
         for path in ["/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"] {
-            let znode = Znode::new(None, Arc::clone(&open), Owner::Nobody, Zxid(0), 0);
+            let znode = Znode::new(Some(Arc::new([])), Arc::clone(&open), Owner::Nobody, Zxid(0), 0);
             tree.znodes.insert(path.into(), znode);
         }
         // Nobody created these: they are children, but were never counted as created.
@@ -70,7 +70,6 @@ impl Tree {
             }
         }
         if let Some(config) = tree.znodes.get_mut("/zookeeper/config") {
-            config.data = Some(Arc::new([]));
             config.acl = readable;
             config.acl_version = -1;
         }

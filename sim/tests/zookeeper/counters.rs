@@ -30,6 +30,16 @@ fn a_fresh_tree_has_the_servers_own_znodes() {
 }
 
 #[test]
+fn the_data_of_a_fresh_tree_is_empty_and_not_null() {
+    let mut world = World::new();
+    let client = world.client();
+    for path in ["/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"] {
+        let Response::GetData { data, .. } = world.ok(&client, get(path)) else { panic!("no data") };
+        assert_eq!(data, Some(Vec::new()), "{path}");
+    }
+}
+
+#[test]
 fn create_sets_all_zxids_and_counts_at_the_parent() {
     let mut world = World::new();
     let client = world.client();

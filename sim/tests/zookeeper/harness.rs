@@ -76,7 +76,7 @@ impl World {
     /// Sends a request and takes its reply. Events and closes stay in the inboxes.
     #[track_caller]
     pub(crate) fn ask(&mut self, client: &Client, request: Request) -> Reply {
-        let xid = 77;
+        let xid = if request == Request::Ping { -2 } else { 77 };
         self.send(client, xid, request.clone());
         let inbox = self.inboxes.entry(client.conn).or_default();
         let position = inbox.iter().position(|message| matches!(message, FromServer::Reply { .. }));

@@ -26,6 +26,29 @@ fn create_answers_with_a_stat_in_all_forms_but_the_first() {
 }
 
 #[test]
+fn a_ping_is_answered_with_the_xid_of_pings_whatever_it_was_sent_with() {
+    let mut world = World::new();
+    let client = world.client();
+    for xid in [-2, 0, 5] {
+        world.send(&client, xid, Request::Ping);
+        let answers = world.inbox(&client);
+        let pong = FromServer::Reply { xid: -2, zxid: Zxid(1), result: Ok(Response::Ping) };
+        assert_eq!(answers, [pong], "{xid}");
+    }
+}
+
+#[test]
+fn a_reconfig_that_cannot_be_read_spends_no_zxid() {
+    let mut world = World::new();
+    let client = world.client();
+    for (opcode, zxid) in [(OpCode::Reconfig, 1), (OpCode::Create, 2), (OpCode::GetData, 2)] {
+        let reply = world.ask(&client, Request::Garbled { opcode });
+        let unread = (Zxid(zxid), Err(ErrorCode::MARSHALLING_ERROR));
+        assert_eq!((reply.zxid, reply.result), unread, "{opcode:?}");
+    }
+}
+
+#[test]
 fn the_type_says_what_is_created_and_the_flags_whether_it_is_an_ephemeral() {
     let mut world = World::new();
     let client = world.client();

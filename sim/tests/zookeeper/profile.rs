@@ -3,13 +3,13 @@
 use queenright_core::Zxid;
 use queenright_core::op::Change;
 use queenright_core::wire::{
-    Acl, Check, Create, CreateFlags, CreateForm, ErrorCode, MultiRequest, MultiResult, Permissions, Request,
-    Response, WatcherType,
+    Acl, Check, Create, CreateFlags, CreateForm, ErrorCode, MultiRequest, MultiResult, OpCode, Permissions,
+    Request, Response, WatcherType,
 };
 use queenright_sim::zookeeper::{FromServer, Profile, ServerConfig};
 
 use crate::harness::{
-    World, create, create_for, creation, delete, event, exists, set, watch_always, watch_below,
+    World, check, create, create_for, creation, delete, event, exists, set, watch_always, watch_below,
     watch_children, watch_data,
 };
 
@@ -201,5 +201,40 @@ fn a_one_shot_on_children_is_not_removed_as_data_in_either() {
         world.ok(&client, removal("/a", WatcherType::Children));
         world.ok(&client, create("/a/x"));
         assert_eq!(world.events(&client), []);
+    }
+}
+
+#[test]
+fn a_ttl_node_without_a_time_to_live_fails_alone_since_3_9_and_the_whole_unless_a_part_failed_before_in_3_8()
+{
+    for (mut world, profile) in both() {
+        let client = world.client();
+        for flags in [CreateFlags::TTL, CreateFlags::TTL_SEQUENTIAL] {
+            let part = MultiRequest::Create(creation("/a", flags));
+            let result = world.ask(&client, Request::Multi(vec![check("/", -1), part.clone()])).result;
+            match profile {
+                Profile::V3_8 => assert_eq!(result, Err(ErrorCode::MARSHALLING_ERROR)),
+                Profile::V3_9 => {
+                    let results = [ErrorCode::OK, ErrorCode::BAD_ARGUMENTS].map(MultiResult::Error);
+                    assert_eq!(result, Ok(Response::Multi(results.into())));
+                }
+            }
+            let late = Request::Multi(vec![check("/nope", -1), part]);
+            let results = [ErrorCode::NO_NODE, ErrorCode::RUNTIME_INCONSISTENCY].map(MultiResult::Error);
+            assert_eq!(world.ok(&client, late), Response::Multi(results.into()));
+        }
+    }
+}
+
+#[test]
+fn a_check_alone_that_cannot_be_read_spends_a_zxid_in_3_8() {
+    for (mut world, profile) in both() {
+        let client = world.client();
+        let reply = world.ask(&client, Request::Garbled { opcode: OpCode::Check });
+        let zxid = match profile {
+            Profile::V3_8 => Zxid(2),
+            Profile::V3_9 => Zxid(1),
+        };
+        assert_eq!((reply.zxid, reply.result), (zxid, Err(ErrorCode::MARSHALLING_ERROR)));
     }
 }
