@@ -33,6 +33,8 @@ const PORTS: std::ops::Range<u16> = 18_000..32_000;
 /// One server, or an ensemble. Servers are numbered from 1. Dropping it kills them.
 pub(crate) struct ZooKeeper {
     directory: PathBuf,
+    /// Of the servers' JVMs, besides the usual ones, and stronger.
+    properties: Vec<String>,
     servers: BTreeMap<usize, Server>,
 }
 
@@ -61,6 +63,11 @@ impl ZooKeeper {
         Self::start_servers(1, None)
     }
 
+    /// Starts one server with more properties of its JVM, `-D…`, and waits until it serves.
+    pub(crate) fn start_with(properties: &[&str]) -> Self {
+        Self::start_servers_with(1, None, properties)
+    }
+
     /// Starts one server that also takes clients over TLS, and only those that show a certificate; `identity` is
     /// its own certificate and key, all in PEM. Gives the address for them.
     pub(crate) fn start_secure(identity: &str, authorities: &str) -> (Self, SocketAddr) {
@@ -75,6 +82,10 @@ impl ZooKeeper {
     }
 
     fn start_servers(count: usize, secure: Option<&Secure<'_>>) -> Self {
+        Self::start_servers_with(count, secure, &[])
+    }
+
+    fn start_servers_with(count: usize, secure: Option<&Secure<'_>>, properties: &[&str]) -> Self {
         assert!(
             Path::new(ZOOKEEPER_JAR).exists(),
             "no {ZOOKEEPER_JAR}: apt-get install -y --no-install-recommends zookeeper default-jre-headless"
@@ -88,7 +99,8 @@ impl ZooKeeper {
                 .map(|(n, [_, peer, election])| format!("server.{n}=127.0.0.1:{peer}:{election}\n"))
                 .collect(),
         };
-        let mut zookeeper = Self { directory, servers: BTreeMap::new() };
+        let properties = properties.iter().map(|&property| property.into()).collect();
+        let mut zookeeper = Self { directory, properties, servers: BTreeMap::new() };
         for (n, [client_port, ..]) in (1..).zip(ports) {
             let directory = zookeeper.directory.join(n.to_string());
             fs::create_dir_all(directory.join("data")).unwrap();
@@ -247,6 +259,7 @@ impl ZooKeeper {
                 "-Dznode.container.checkIntervalMs=1000",
                 "-Dzookeeper.forceSync=no",
             ])
+            .args(&self.properties)
             .args(["-cp", &classpath, "org.apache.zookeeper.server.quorum.QuorumPeerMain"])
             .arg(server.directory.join("zoo.cfg"))
             .env("LOG", server.directory.join("log"))

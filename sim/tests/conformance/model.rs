@@ -1,0 +1,142 @@
+//! The model as a server of trials.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use queenright_core::wire::{Acl, ConnectRequest, Create, CreateFlags, CreateForm, Request};
+use queenright_core::{Instant, Zxid};
+use queenright_sim::zookeeper::{ConnectionId, Ensemble, FromServer, Profile, ServerConfig, ServerId};
+
+use crate::bytes::{self, Ear};
+use crate::place::Place;
+use crate::side::{Kind, Link, Side};
+use crate::step::Ask;
+
+/// The tick of the servers of all trials.
+const TICK: Duration = Duration::from_millis(100);
+/// Who may do everything: `super` with the password `secret`.
+pub(crate) const SUPER_DIGEST: &str = "super:lK75jTNcA+U9vtVEw5vB51mj/w4=";
+/// Each step takes so long.
+const STEP: Duration = Duration::from_millis(1);
+/// How often servers sweep that do.
+pub(crate) const SWEEP_EACH: Duration = Duration::from_secs(1);
+/// Longer than any trial, and than any session.
+const NO_SWEEP_EACH: Duration = Duration::from_secs(1_000_000);
+/// The place of each trial: its znode, below the root of a server that did nothing else.
+const PLACE: &str = "/t";
+/// Of a frame.
+const LENGTH: usize = 4;
+/// A connection that trials do not have.
+const SETTING_UP: ConnectionId = ConnectionId(0);
+
+/// The model.
+pub(crate) struct Model {
+    config: ServerConfig,
+    kind: Kind,
+    server: Ensemble,
+    ears: BTreeMap<Link, Ear>,
+    now: Instant,
+    next_sweep: Instant,
+}
+
+impl Model {
+    pub(crate) fn new(kind: Kind) -> Self {
+        let config = ServerConfig {
+            tick: TICK,
+            min_session: TICK * 2,
+            max_session: Duration::from_secs(60),
+            sweep: match kind {
+                Kind::Shared | Kind::Fresh => NO_SWEEP_EACH,
+                Kind::Sweeping => SWEEP_EACH,
+            },
+            profile: Profile::V3_8,
+            super_digest: Some(SUPER_DIGEST.into()),
+        };
+        let now = Instant::from_millis(1_000_000);
+        Self {
+            server: Ensemble::new(config.clone(), 1, now),
+            config,
+            kind,
+            ears: BTreeMap::new(),
+            now,
+            next_sweep: now,
+        }
+    }
+
+    fn connect(&mut self, conn: ConnectionId, hello: ConnectRequest) {
+        self.server.connect(self.now, ServerId::FIRST, conn, Ipv4Addr::LOCALHOST.into(), hello);
+    }
+}
+
+impl Side for Model {
+    fn begin(&mut self) -> Place {
+        self.server = Ensemble::new(self.config.clone(), 1, self.now);
+        self.ears.clear();
+        self.next_sweep = self.now.after(SWEEP_EACH);
+        if self.kind == Kind::Fresh {
+            return Place::default();
+        }
+        self.connect(SETTING_UP, ConnectRequest::new_session(60_000));
+        let create = Create {
+            form: CreateForm::Create,
+            path: PLACE.into(),
+            data: Some(Vec::new()),
+            acl: Some(vec![Acl::open()]),
+            flags: CreateFlags::PERSISTENT,
+        };
+        // The session stays: its end would come after the znode, and move all zxids.
+        self.server.request(self.now, SETTING_UP, 0, Request::Create(create));
+        while self.server.poll_output().is_some() {}
+        Place(PLACE.into())
+    }
+
+    fn zxid(&mut self) -> Zxid {
+        self.server.last_zxid(ServerId::FIRST)
+    }
+
+    fn open(&mut self, link: Link, hello: ConnectRequest) {
+        self.now = self.now.after(STEP);
+        self.connect(ConnectionId(link.0), hello);
+    }
+
+    fn send(&mut self, link: Link, asks: Vec<(i32, Ask)>) {
+        self.now = self.now.after(STEP);
+        for (xid, ask) in asks {
+            self.ears.entry(link).or_default().expect(xid, &ask);
+            let frame = bytes::frame(xid, &ask);
+            let (xid, request) = Request::decode(&frame[LENGTH..]).expect("a request has a header");
+            self.server.request(self.now, ConnectionId(link.0), xid, request);
+        }
+    }
+
+    fn cut(&mut self, link: Link) {
+        self.server.disconnect(self.now, ConnectionId(link.0));
+    }
+
+    fn settle(&mut self, _link: Option<Link>) -> Vec<(Link, FromServer)> {
+        let mut messages = Vec::new();
+        while let Some((ConnectionId(link), message)) = self.server.poll_output() {
+            let ear = self.ears.entry(Link(link)).or_default();
+            let heard = bytes::said(&message).map_or(FromServer::Close, |frame| ear.hear(&frame[LENGTH..]));
+            messages.push((Link(link), heard));
+        }
+        self.server.check_invariants();
+        messages
+    }
+
+    fn wait_beyond(&mut self, zxid: Zxid) {
+        while self.server.last_zxid(ServerId::FIRST) <= zxid {
+            self.now = self.server.poll_timeout().expect("something to wait for");
+            self.server.handle_timeout(self.now);
+        }
+    }
+
+    fn sweep(&mut self) {
+        self.now = self.now.max(self.next_sweep.after(SWEEP_EACH / 2));
+        self.next_sweep = self.next_sweep.after(SWEEP_EACH);
+        self.server.handle_timeout(self.now);
+    }
+
+    fn end(&mut self, _place: &Place) {}
+}
