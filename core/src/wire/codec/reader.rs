@@ -126,9 +126,9 @@ impl<'a> Reader<'a> {
         Self::error(self.at - size_of::<i32>(), Problem::Undefined(number))
     }
 
-    /// That nothing can be here, because of this number.
-    pub(super) const fn unexpected(&self, number: i32) -> DecodeError {
-        Self::error(self.at, Problem::Undefined(number))
+    /// That there is no reply to requests of this type.
+    pub(super) const fn no_reply(&self, number: i32) -> DecodeError {
+        DecodeError { field: "reply", at: self.at, problem: Problem::Undefined(number) }
     }
 
     /// That the length that was read last was that of null.

@@ -53,7 +53,7 @@ bodies! {
             Self::AddWatch
         },
         // Real servers answer them with errors only.
-        OpCode::Check | OpCode::Reconfig => return Err(from.unexpected(opcode.number())),
+        OpCode::Check | OpCode::Reconfig => return Err(from.no_reply(opcode.number())),
     }
 }
 

@@ -1,0 +1,8 @@
+//! The protocol as bytes.
+
+mod bytes;
+mod captured;
+mod damaged;
+mod properties;
+mod records;
+mod stream;
