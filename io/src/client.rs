@@ -11,7 +11,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{Instrument, debug, info_span};
 
-use crate::adapter::{OperatingSystem, ZooKeeperClient, diagnose};
+use crate::adapter::{self, OperatingSystem, diagnose};
 use crate::candidacy::{Candidacy, Candidature};
 use crate::config::Config;
 use crate::directory::{Contents, Follow, Snapshot};
@@ -76,9 +76,8 @@ impl Client {
     /// # Panics
     /// Outside of a tokio runtime with I/O and time.
     pub async fn connect(config: Config) -> Result<Self, Error> {
-        let zookeeper = ZooKeeperClient::new(&config)?;
-        let last_failure = zookeeper.last_failure();
-        let client = Self::start(&config, Box::new(zookeeper), Arc::new(OperatingSystem))?;
+        let (zookeeper, last_failure) = adapter::zookeeper(&config)?;
+        let client = Self::start(&config, zookeeper, Arc::new(OperatingSystem))?;
         if client.connected(config.connect_timeout).await {
             return Ok(client);
         }

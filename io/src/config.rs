@@ -32,6 +32,7 @@ pub struct Config {
     pub(crate) credentials: Option<Credentials>,
     pub(crate) acl: Acl,
     pub(crate) zookeeper_tls: Option<Tls>,
+    pub(crate) client_kind: ClientKind,
     pub(crate) session_timeout: Duration,
     pub(crate) lease: Duration,
     pub(crate) drain: Option<Duration>,
@@ -48,6 +49,17 @@ pub struct Config {
     pub(crate) register_prefix: Option<String>,
     pub(crate) link_tls: Option<Tls>,
     pub(crate) links: LinkConfig,
+}
+
+/// Which client talks to ZooKeeper. They differ in what they need and cost, not in what they promise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientKind {
+    /// The crate `zookeeper-client`: with TLS, and a reactor thread of its own.
+    #[default]
+    ZooKeeperClient,
+    /// The client that the simulator runs: on tokio, without Nagle's delay, with zxids and in the order of the wire.
+    /// No TLS.
+    Native,
 }
 
 /// What proves to ZooKeeper who we are, in its scheme `digest`.
@@ -85,6 +97,7 @@ impl Config {
             credentials: None,
             acl: Acl::Open,
             zookeeper_tls: None,
+            client_kind: ClientKind::default(),
             session_timeout: Duration::from_secs(8),
             lease: Duration::from_secs(3),
             drain: None,
@@ -122,6 +135,13 @@ impl Config {
     #[must_use]
     pub fn with_zookeeper_tls(mut self, tls: Tls) -> Self {
         self.zookeeper_tls = Some(tls);
+        self
+    }
+
+    /// Which client talks to ZooKeeper. Default: [`ClientKind::ZooKeeperClient`].
+    #[must_use]
+    pub fn with_client(mut self, kind: ClientKind) -> Self {
+        self.client_kind = kind;
         self
     }
 
@@ -271,6 +291,12 @@ impl Config {
         if !cfg!(feature = "tls") && (self.zookeeper_tls.is_some() || self.link_tls.is_some()) {
             return Err(Error::config(
                 "this program was built without TLS: switch on queenright's feature `tls`",
+            ));
+        }
+        if self.client_kind == ClientKind::Native && self.zookeeper_tls.is_some() {
+            return Err(Error::config(
+                "the native client speaks no TLS to ZooKeeper: use ClientKind::ZooKeeperClient, or leave \
+                 Config::with_zookeeper_tls out",
             ));
         }
         self.links()?;

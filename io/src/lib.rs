@@ -26,7 +26,7 @@ pub use acl::{Acl, AclEntry, Permissions};
 pub use candidacy::{Candidacy, CandidacyEvent};
 pub use client::Client;
 pub use codec::{DecodeError, EncodeError, FRAME_LEN_LIMIT};
-pub use config::{Config, Tls};
+pub use config::{ClientKind, Config, Tls};
 pub use directory::{Changes, Follow, Snapshot};
 pub use error::Error;
 pub use leadership::{Deposed, GuardError, Leadership};

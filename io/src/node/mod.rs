@@ -24,7 +24,7 @@ use tracing::debug;
 
 pub use found::Found;
 
-use crate::adapter::{LastFailure, OperatingSystem, Tcp, ZooKeeperClient, diagnose};
+use crate::adapter::{self, LastFailure, OperatingSystem, Tcp, diagnose};
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::Error;
@@ -127,11 +127,10 @@ impl Node {
     /// Outside of a tokio runtime with I/O and time.
     pub async fn start(config: Config) -> Result<Self, Error> {
         config.check()?;
-        let zookeeper = ZooKeeperClient::new(&config)?;
-        let servers =
-            Servers::Real { config: Box::new(config.clone()), last_failure: zookeeper.last_failure() };
+        let (zookeeper, last_failure) = adapter::zookeeper(&config)?;
+        let servers = Servers::Real { config: Box::new(config.clone()), last_failure };
         let (network, host) = (Arc::new(Tcp), Arc::new(OperatingSystem));
-        Self::assemble(config, Box::new(zookeeper), network, host, servers).await
+        Self::assemble(config, zookeeper, network, host, servers).await
     }
 
     /// As [`start`](Self::start), on other ports: for simulation.

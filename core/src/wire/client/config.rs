@@ -8,9 +8,9 @@ use core::time::Duration;
 use crate::path::Path;
 use crate::wire::Acl;
 
-/// The most bytes of one request, below the server's default `jute.maxbuffer` of 0xfffff: a frame that is too large
+/// The most bytes of one request, below the server's limit of [`FRAME_LEN_MAX`](crate::wire::FRAME_LEN_MAX): a frame that is too large
 /// costs the connection, and all that is in flight on it.
-pub const FRAME_LEN_MAX: usize = 1_000_000;
+pub(super) const REQUEST_LEN_MAX: usize = 1_000_000;
 
 /// The configuration of a [`Client`](super::Client).
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub struct Config {
     /// Where all paths are; created when it is missing.
     pub chroot: Option<Path>,
     /// The most bytes of one request; what may be longer is refused and not sent.
-    pub frame_len_max: usize,
+    pub request_len_max: usize,
 }
 
 /// An identity and its proof, for one of the server's schemes.
@@ -69,7 +69,7 @@ impl Config {
             credentials: Vec::new(),
             acl: vec![Acl::open()],
             chroot: None,
-            frame_len_max: FRAME_LEN_MAX,
+            request_len_max: REQUEST_LEN_MAX,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The client's side of a session with ZooKeeper, as a pure machine on records.
 //!
 //! [`Client`] turns the core's requests into records and records into the core's inputs, and keeps a session alive
-//! over connections that come and go. It has no sockets, no clock and no randomness; encoding is a layer below it.
+//! over connections that come and go. It has no sockets, no clock and no randomness. [`Bytes`] is one connection
+//! of it in bytes.
 //!
 //! ```text
 //! state       event                                    next
@@ -24,6 +25,7 @@
 //! not Up      request                                  Unknown at once; nothing is kept, nothing is sent twice
 //! ```
 
+mod bytes;
 mod chroot;
 mod config;
 mod link;
@@ -39,7 +41,8 @@ mod tests;
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
-pub use config::{Config, Credentials, FRAME_LEN_MAX};
+pub use bytes::Bytes;
+pub use config::{Config, Credentials};
 pub use output::{Break, Output};
 pub use watches::{Matching, Watches};
 
@@ -51,16 +54,10 @@ use crate::output::Request;
 use crate::time::Instant;
 use crate::wire::{
     ConnectRequest, ConnectResponse, ErrorCode, OpCode, Request as Record, Response, WatchedEvent, convert,
+    xid,
 };
 use chroot::Chroot;
 use link::{Awaited, Link};
-
-/// The number of every ping.
-pub const PING_XID: i32 = -2;
-/// The number of every proof of an identity.
-pub const AUTH_XID: i32 = -4;
-/// The number of every request that arms watches again.
-pub const SET_WATCHES_XID: i32 = -8;
 
 /// A client of ZooKeeper.
 ///
@@ -180,9 +177,9 @@ impl Client {
     pub fn awaited(&self, xid: i32) -> Option<OpCode> {
         let link = self.link()?;
         match xid {
-            PING_XID => (link.pings > 0).then_some(OpCode::Ping),
-            AUTH_XID => (link.auths > 0).then_some(OpCode::Auth),
-            SET_WATCHES_XID => (link.set_watches > 0).then_some(OpCode::SetWatches2),
+            xid::PING => (link.pings > 0).then_some(OpCode::Ping),
+            xid::AUTH => (link.auths > 0).then_some(OpCode::Auth),
+            xid::SET_WATCHES => (link.set_watches > 0).then_some(OpCode::SetWatches2),
             xid => {
                 let (awaited, opcode) = self.in_flight.front()?.sent()?;
                 (awaited == xid).then_some(opcode)
@@ -246,9 +243,9 @@ impl Client {
     pub fn handle_reply(&mut self, now: Instant, xid: i32, zxid: Zxid, result: Result<Response, ErrorCode>) {
         let Some(link) = self.heard(now) else { return self.fall(now, Break::OutOfTurn) };
         let outstanding = match xid {
-            PING_XID => &mut link.pings,
-            AUTH_XID => &mut link.auths,
-            SET_WATCHES_XID => &mut link.set_watches,
+            xid::PING => &mut link.pings,
+            xid::AUTH => &mut link.auths,
+            xid::SET_WATCHES => &mut link.set_watches,
             xid => return self.handle_ordered_reply(now, xid, zxid, result),
         };
         if *outstanding == 0 {
@@ -256,8 +253,8 @@ impl Client {
         }
         *outstanding -= 1;
         match (xid, result) {
-            (AUTH_XID, Err(code)) => return self.fall(now, Break::AuthRefused(code)),
-            (SET_WATCHES_XID, Err(code)) => return self.fall(now, Break::WatchesRefused(code)),
+            (xid::AUTH, Err(code)) => return self.fall(now, Break::AuthRefused(code)),
+            (xid::SET_WATCHES, Err(code)) => return self.fall(now, Break::WatchesRefused(code)),
             (_, Ok(_) | Err(_)) => {}
         }
         self.saw(zxid);
@@ -420,7 +417,7 @@ impl Client {
             if let Some(link) = self.link_mut() {
                 link.set_watches += 1;
             }
-            self.send(now, SET_WATCHES_XID, batch);
+            self.send(now, xid::SET_WATCHES, batch);
         }
     }
 
@@ -428,7 +425,7 @@ impl Client {
         if let Some(link) = self.link_mut() {
             link.pings += 1;
         }
-        self.send(now, PING_XID, Record::Ping);
+        self.send(now, xid::PING, Record::Ping);
     }
 
     fn send(&mut self, now: Instant, xid: i32, request: Record) {
@@ -440,7 +437,7 @@ impl Client {
 
     /// Why `op` must not be sent.
     fn refusal(&self, op: &Op) -> Option<op::ErrorCode> {
-        if convert::frame_len(op, self.chroot.len(), self.acl_len) > self.config.frame_len_max {
+        if convert::frame_len(op, self.chroot.len(), self.acl_len) > self.config.request_len_max {
             return Some(op::ErrorCode::TooLarge);
         }
         // A server that keeps one mode for each path would forget the recursive one (3.8, ZOOKEEPER-4466).

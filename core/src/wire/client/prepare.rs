@@ -3,8 +3,8 @@
 use crate::input::SessionEvent;
 use crate::time::Instant;
 use crate::wire::client::link::{Awaited, ChrootStep};
-use crate::wire::client::{AUTH_XID, Break, Client, Credentials, State};
-use crate::wire::{Create, CreateFlags, CreateForm, ErrorCode, Read, Request as Record};
+use crate::wire::client::{Break, Client, Credentials, State};
+use crate::wire::{Create, CreateFlags, CreateForm, ErrorCode, Read, Request as Record, xid};
 
 impl Client {
     /// A new session: what has to be there before the core hears of it.
@@ -63,7 +63,7 @@ impl Client {
             if let Some(link) = self.link_mut() {
                 link.auths += 1;
             }
-            self.send(now, AUTH_XID, Record::Auth { scheme, auth: Some(auth) });
+            self.send(now, xid::AUTH, Record::Auth { scheme, auth: Some(auth) });
         }
     }
 

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::config::REQUEST_LEN_MAX;
 use super::*;
 use crate::ids::RequestId;
 use crate::op::{Change, Reply, Stat, Version, Write};
@@ -242,8 +243,8 @@ fn silence_is_pinged_and_then_the_server_is_left() {
     let start = stage.now;
     assert_eq!(stage.wake(), ["> -2 Ping"]);
     assert_eq!(stage.now.since(start), 200 * MILLIS);
-    assert_eq!(stage.client.awaited(PING_XID), Some(OpCode::Ping));
-    assert_eq!(stage.reply(PING_XID, 30, Ok(Response::Ping)), Vec::<String>::new());
+    assert_eq!(stage.client.awaited(xid::PING), Some(OpCode::Ping));
+    assert_eq!(stage.reply(xid::PING, 30, Ok(Response::Ping)), Vec::<String>::new());
     assert_eq!(stage.wake(), ["> -2 Ping"]);
     assert_eq!(stage.wake(), ["> -2 Ping"]);
     assert_eq!(stage.wake(), ["> leave: the server was silent for too long", "= Suspended"]);
@@ -272,7 +273,7 @@ fn credentials_come_first_and_the_session_is_told_of_when_they_are_accepted() {
     assert_eq!(stage.connected(accepted(7)), [auth]);
     assert_eq!(stage.submit(delete("/a")), ["= #1 of 0 at ?: Unknown"]);
     let connected = "= Connected { session_epoch: SessionEpoch(1), session: SessionId(7) }";
-    assert_eq!(stage.reply(AUTH_XID, 0, Ok(Response::Auth)), [connected]);
+    assert_eq!(stage.reply(xid::AUTH, 0, Ok(Response::Auth)), [connected]);
     stage.submit(Op::AddWatch { path: path("/w") });
     stage.reply(1, 5, Ok(Response::AddWatch));
     stage.broken();
@@ -281,7 +282,7 @@ fn credentials_come_first_and_the_session_is_told_of_when_they_are_accepted() {
                    recursive: [\"/w\"] }";
     assert_eq!(stage.connected(accepted(7)), ["= Reconnected", auth, watches]);
     let refused = "> leave: the server did not accept the credentials: AUTH_FAILED (-115)";
-    assert_eq!(stage.reply(AUTH_XID, 0, Err(ErrorCode::AUTH_FAILED)), [refused, "= Suspended"]);
+    assert_eq!(stage.reply(xid::AUTH, 0, Err(ErrorCode::AUTH_FAILED)), [refused, "= Suspended"]);
 }
 
 #[test]
@@ -341,19 +342,19 @@ fn watches_are_armed_again_from_where_their_events_were_told() {
     let batches = stage.connected(accepted(7));
     assert_eq!(batches.len(), 4, "Reconnected and three batches");
     // The first two are answered by a server that has come further; then the connection breaks.
-    stage.reply(SET_WATCHES_XID, 20, Ok(Response::SetWatches));
-    stage.reply(SET_WATCHES_XID, 20, Ok(Response::SetWatches));
+    stage.reply(xid::SET_WATCHES, 20, Ok(Response::SetWatches));
+    stage.reply(xid::SET_WATCHES, 20, Ok(Response::SetWatches));
     stage.broken();
     assert_eq!(stage.wake(), ["> connect 0: session 7, zxid 20, 8000 ms"]);
     let batches = stage.connected(accepted(7));
     assert!(batches[1].contains("relative_zxid: Zxid(10)"), "the third batch has not told yet");
     for _ in 0..3 {
-        stage.reply(SET_WATCHES_XID, 21, Ok(Response::SetWatches));
+        stage.reply(xid::SET_WATCHES, 21, Ok(Response::SetWatches));
     }
     stage.broken();
     stage.wake();
     assert!(stage.connected(accepted(7))[1].contains("relative_zxid: Zxid(21)"));
-    let refused = stage.reply(SET_WATCHES_XID, 21, Err(ErrorCode::MARSHALLING_ERROR));
+    let refused = stage.reply(xid::SET_WATCHES, 21, Err(ErrorCode::MARSHALLING_ERROR));
     assert_eq!(refused[0], "> leave: the server did not take the watches back: MARSHALLING_ERROR (-5)");
 }
 
@@ -386,7 +387,7 @@ fn what_makes_no_sense_costs_the_connection() {
     );
     let mut stage = Stage::up();
     assert_eq!(
-        stage.reply(PING_XID, 1, Ok(Response::Ping)),
+        stage.reply(xid::PING, 1, Ok(Response::Ping)),
         suspended("the server answered request -2, which nobody sent")
     );
     let mut stage = Stage::up();
@@ -422,7 +423,7 @@ fn a_transaction_that_failed_in_an_open_way_is_unknown_and_no_nonsense() {
 #[test]
 fn what_is_too_large_or_would_silence_a_watch_is_refused_in_its_turn() {
     let mut stage = Stage::up();
-    let large = || Op::SetData { path: path("/a"), data: vec![0; FRAME_LEN_MAX], version: Version::Any };
+    let large = || Op::SetData { path: path("/a"), data: vec![0; REQUEST_LEN_MAX], version: Version::Any };
     assert_eq!(stage.submit(large()), ["= #1 of 1 at ?: TooLarge"]);
     stage.submit(Op::AddWatch { path: path("/w") });
     assert_eq!(stage.submit(large()), Vec::<String>::new(), "it waits for the answer before it");
