@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use futures_util::future::BoxFuture;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::frame::{self, Frame};
 use super::handshake::HandshakeError;
 use super::links::{Delivery, Links, Loss, Which};
-use super::stream::{self, LinkError};
+use super::stream::{self, Ear, LinkError};
 use crate::lock::lock;
 use crate::port::{Connection, Listener};
 use crate::process::NodeId;
@@ -188,22 +188,20 @@ async fn read(
     mut reader: ReadHalf<Box<dyn Connection>>,
     mut buffer: BytesMut,
 ) -> LinkError {
-    let timeout = links.config.heartbeat_timeout;
+    let mut ear = Ear::new(links.config.heartbeat_timeout);
     loop {
         match deliver_all(links, inbound, &mut buffer) {
             Ok(None) => {}
             Ok(Some(pressure)) => {
                 pressure.await;
+                ear.restart();
                 continue;
             }
             Err(error) => return error,
         }
         buffer.reserve(READ_LEN);
-        match tokio::time::timeout(timeout, reader.read_buf(&mut buffer)).await {
-            Ok(Ok(0)) => return LinkError::Closed,
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return error.into(),
-            Err(_) => return LinkError::Silent(timeout),
+        if let Err(error) = ear.read(&mut reader, &mut buffer).await {
+            return error;
         }
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::frame::{self, Frame};
 use super::handshake::HandshakeError;
 use super::links::{LINGER, Links, Loss, Which};
 use super::outbound::{Outbound, Taken};
-use super::stream::{self, LinkError};
+use super::stream::{self, Ear, LinkError};
 use crate::port::{Connection, Host};
 
 /// The rest after the first dial in a row that failed; it doubles up to [`REST_MAX`], and half of it is drawn
@@ -120,6 +120,7 @@ async fn listen(
     buffer: &mut BytesMut,
     timeout: Duration,
 ) -> LinkError {
+    let mut ear = Ear::new(timeout);
     loop {
         // Both are one byte long.
         match frame::split(buffer, 1) {
@@ -128,11 +129,8 @@ async fn listen(
             Ok(None) => {}
             Err(error) => return error.into(),
         }
-        match tokio::time::timeout(timeout, reader.read_buf(buffer)).await {
-            Ok(Ok(0)) => return LinkError::Closed,
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return error.into(),
-            Err(_) => return LinkError::Silent(timeout),
+        if let Err(error) = ear.read(reader, buffer).await {
+            return error;
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The handshake on a byte stream.
 
 use std::io;
+use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, Sleep};
 
 use super::frame::{self, FrameError};
 use super::handshake::{Acceptor, Cookie, Dialler, HANDSHAKE_FRAME_LEN_MAX, HandshakeError, Nonce};
@@ -21,15 +24,64 @@ pub(crate) enum LinkError {
     #[error(transparent)]
     Frame(#[from] FrameError),
     #[error("nothing was heard for {0:?}")]
-    Silent(std::time::Duration),
+    Silent(Duration),
     #[error("no handshake within {0:?}")]
-    SlowHandshake(std::time::Duration),
+    SlowHandshake(Duration),
     #[error("the other end closed the connection")]
     Closed,
     #[error("the other end said goodbye")]
     Goodbye,
     #[error("this end cut it")]
     Cut,
+}
+
+/// Reads until nothing is heard for too long.
+///
+/// All reads of a link share one timer, which is late on purpose and then looks at what was heard meanwhile: a timer of
+/// its own would cost a small message more than being read.
+pub(crate) struct Ear {
+    timeout: Duration,
+    heard_at: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Ear {
+    pub(crate) fn new(timeout: Duration) -> Self {
+        let heard_at = Instant::now();
+        Self { timeout, heard_at, timer: Box::pin(tokio::time::sleep_until(heard_at + timeout)) }
+    }
+
+    /// Nobody listened until now, so silence begins now.
+    pub(crate) fn restart(&mut self) {
+        self.heard_at = Instant::now();
+    }
+
+    /// Reads something to the end of `buffer`. Cancel-safe.
+    pub(crate) async fn read(
+        &mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+        buffer: &mut BytesMut,
+    ) -> Result<(), LinkError> {
+        loop {
+            tokio::select! {
+                biased;
+                read = reader.read_buf(buffer) => {
+                    self.heard_at = Instant::now();
+                    return match read? {
+                        0 => Err(LinkError::Closed),
+                        _ => Ok(()),
+                    };
+                }
+                () = &mut self.timer => {
+                    let silent_at = self.heard_at + self.timeout;
+                    if Instant::now() >= silent_at {
+                        return Err(LinkError::Silent(self.timeout));
+                    }
+                    self.timer.as_mut().reset(silent_at);
+                }
+            }
+        }
+    }
 }
 
 /// Proves this node to the acceptor and makes sure that it is `wanted`. What arrived behind the handshake is

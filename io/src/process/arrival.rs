@@ -55,35 +55,25 @@ impl Inner {
         fingerprint: Fingerprint,
         payload: Bytes,
     ) -> Option<BoxFuture<'static, ()>> {
-        let Some((cell, mailbox)) = self.find(to) else {
-            tracing::trace!(node = %self.id, %from, ?to, "dropped a message: nobody is there");
-            return None;
-        };
         let envelope = Envelope::remote(fingerprint, payload);
         let mark = self.links.config().mailbox_high_water;
-        let level = match &mailbox {
-            Mailbox::Process => cell.inbox.push(envelope, mark),
-            Mailbox::Channel(inbox) => inbox.push(envelope, mark),
-        };
-        match level {
-            Level::Low => None,
-            Level::High => Some(Box::pin(relief(cell, mailbox, mark, self.links.config().mailbox_patience))),
-        }
-    }
-
-    fn find(&self, to: &Address) -> Option<(Arc<Cell>, Mailbox)> {
-        match to {
-            Address::Process(number) => Some((self.cell(*number)?, Mailbox::Process)),
+        let (cell, mailbox) = match to {
+            Address::Process(number) => (self.deliver_to(*number, envelope, mark)?, Mailbox::Process),
             Address::Named(name) => {
                 let holder = self.names.whereis(name.as_str())?;
-                Some((self.cell(holder.number())?, Mailbox::Process))
+                (self.deliver_to(holder.number(), envelope, mark)?, Mailbox::Process)
             }
             Address::Channel { process, channel } => {
                 let cell = self.cell(*process)?;
                 let inbox = cell.channel(*channel)?;
-                Some((cell, Mailbox::Channel(inbox)))
+                match inbox.push(envelope, mark) {
+                    Level::Low => return None,
+                    Level::High => (cell, Mailbox::Channel(inbox)),
+                }
             }
-        }
+        };
+        tracing::trace!(node = %self.id, %from, pid = %cell.pid(), "a mailbox is full: its link waits");
+        Some(Box::pin(relief(cell, mailbox, mark, self.links.config().mailbox_patience)))
     }
 
     fn signal_arrived(&self, from: &NodeId, signal: Signal) {

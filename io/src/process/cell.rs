@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use futures_util::task::AtomicWaker;
@@ -18,6 +19,8 @@ pub(crate) struct Cell {
     pid: ProcessId,
     pub(crate) inbox: Inbox,
     life: Mutex<Life>,
+    /// Set behind every change of `life`, which only goes on: what every send and receive looks at.
+    is_stopping: AtomicBool,
     /// Wakes the process's task, so that it sees that it is to stop.
     pub(super) task: AtomicWaker,
     /// Set once, before the first poll, for a process that may act only under a condition.
@@ -71,6 +74,7 @@ impl Cell {
             pid,
             inbox: Inbox::new(),
             life: Mutex::new(Life::Alive(Relations::default())),
+            is_stopping: AtomicBool::new(false),
             task: AtomicWaker::new(),
             gate: OnceLock::new(),
             channels: Mutex::default(),
@@ -95,30 +99,32 @@ impl Cell {
 
     /// Why the process must not be polled any more, if so.
     pub(crate) fn verdict(&self) -> Option<DiedReason> {
-        match &*lock(&self.life) {
-            Life::Doomed(reason, _) => return Some(reason.clone()),
-            Life::Alive(_) => {}
-            Life::Dead => return Some(DiedReason::UnknownId),
+        if self.is_stopping() {
+            match &*lock(&self.life) {
+                Life::Doomed(reason, _) => return Some(reason.clone()),
+                Life::Alive(_) => {}
+                Life::Dead => return Some(DiedReason::UnknownId),
+            }
         }
         (!self.may_act()).then(|| DiedReason::Killed("its term is over".into()))
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        match &*lock(&self.life) {
-            Life::Alive(_) => false,
-            Life::Doomed(..) | Life::Dead => true,
-        }
+        self.is_stopping.load(Ordering::Acquire)
     }
 
     /// Lets the process stop at its next await.
     pub(crate) fn doom(&self, reason: DiedReason) {
         doom(&mut lock(&self.life), reason);
+        self.is_stopping.store(true, Ordering::Release);
         self.task.wake();
     }
 
     /// Ends the life. `None` when it was over.
     pub(crate) fn bury(&self) -> Option<Relations> {
-        match std::mem::replace(&mut *lock(&self.life), Life::Dead) {
+        let life = std::mem::replace(&mut *lock(&self.life), Life::Dead);
+        self.is_stopping.store(true, Ordering::Release);
+        match life {
             Life::Alive(relations) | Life::Doomed(_, relations) => Some(relations),
             Life::Dead => None,
         }
@@ -180,6 +186,7 @@ impl Cell {
             Watch::Link => {
                 doom(&mut life, reason.through_link(target));
                 drop(life);
+                self.is_stopping.store(true, Ordering::Release);
                 self.task.wake();
             }
             Watch::Monitor(reference) => {

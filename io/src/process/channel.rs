@@ -11,7 +11,7 @@ use super::cell::Cell;
 use super::error::SendError;
 use super::id::ProcessId;
 use super::inbox::Inbox;
-use super::message::{Envelope, Fit, Message};
+use super::message::{Envelope, Message};
 use super::node::Inner;
 use crate::link::Address;
 
@@ -52,16 +52,16 @@ impl<T: Message> ReceivePort<T> {
         tokio::task::consume_budget().await;
         let held = self.held.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
         loop {
-            while let Some(mut envelope) = held.pop_front() {
+            while let Some(envelope) = held.pop_front() {
                 self.inbox.received(envelope.charge());
-                match envelope.fit(|_: &T| true) {
-                    Fit::Yes => return envelope.into_message(),
-                    Fit::No => tracing::warn!(
+                if !envelope.is::<T>() {
+                    tracing::warn!(
                         pid = %self.cell.pid(),
                         "dropped a message that is not a {}; is its sender of another build?",
                         type_name::<T>()
-                    ),
-                    Fit::Spoiled => {}
+                    );
+                } else if let Some(message) = envelope.into_message() {
+                    return Some(message);
                 }
             }
             if !poll_fn(|cx| self.inbox.poll_take(cx, held)).await {

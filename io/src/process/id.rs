@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -203,12 +204,16 @@ impl Serialize for NodeId {
     }
 }
 
+/// A node's id as it stands in a message; the address is copied once only, into the id.
+#[derive(Deserialize)]
+struct Parts<'a>(#[serde(borrow)] Cow<'a, str>, u128);
+
 impl<'de> Deserialize<'de> for NodeId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
             return String::deserialize(deserializer)?.parse().map_err(D::Error::custom);
         }
-        let (address, bits) = <(String, u128)>::deserialize(deserializer)?;
+        let Parts(address, bits) = Parts::deserialize(deserializer)?;
         Self::new(address, Incarnation(bits)).map_err(D::Error::custom)
     }
 }

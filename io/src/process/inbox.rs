@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -14,6 +15,12 @@ use crate::lock::lock;
 /// high-water mark the link that delivers it stops reading until the receiver catches up.
 pub(crate) struct Inbox {
     state: Mutex<State>,
+    /// Bytes of remote messages that were delivered and not yet received.
+    charge: AtomicUsize,
+    /// Bytes of remote messages that were ever received: it rises while the receiver makes progress.
+    received: AtomicU64,
+    /// Ring when the charge falls below this; 0 when nobody waits for that.
+    ring_below: AtomicUsize,
     /// Rung when the charge falls to half of the mark, and when the inbox closes.
     drained: Notify,
 }
@@ -25,6 +32,16 @@ pub(crate) enum Level {
     High,
 }
 
+/// What an offer leaves to be done, outside of whatever locks the caller holds: a waker and a message's own `Drop` may
+/// do anything.
+#[must_use]
+pub(crate) struct Offered {
+    pub(crate) level: Level,
+    receiver: Option<Waker>,
+    /// The inbox was closed.
+    refused: Option<Envelope>,
+}
+
 /// The receiver took nothing although the inbox was above its mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stalled {
@@ -33,56 +50,60 @@ pub(crate) struct Stalled {
 }
 
 enum State {
-    Open {
-        queue: VecDeque<Envelope>,
-        receiver: Option<Waker>,
-        /// Bytes of remote messages that were delivered and not yet received.
-        charge: usize,
-        /// Bytes of remote messages that were ever received: it rises while the receiver makes progress.
-        received: u64,
-        /// Ring when the charge falls to this.
-        ring_at: Option<usize>,
-    },
+    Open { queue: VecDeque<Envelope>, receiver: Option<Waker> },
     Closed,
+}
+
+impl Offered {
+    /// Wakes the receiver.
+    pub(crate) fn finish(self) -> Level {
+        if let Some(receiver) = self.receiver {
+            receiver.wake();
+        }
+        drop(self.refused);
+        self.level
+    }
 }
 
 impl Inbox {
     pub(crate) fn new() -> Self {
-        let state =
-            State::Open { queue: VecDeque::new(), receiver: None, charge: 0, received: 0, ring_at: None };
-        Self { state: Mutex::new(state), drained: Notify::new() }
+        Self {
+            state: Mutex::new(State::Open { queue: VecDeque::new(), receiver: None }),
+            charge: AtomicUsize::new(0),
+            received: AtomicU64::new(0),
+            ring_below: AtomicUsize::new(0),
+            drained: Notify::new(),
+        }
     }
 
     /// Queues `envelope`, or drops it when the inbox is closed.
     ///
     /// `high_water` is in bytes of remote messages.
     pub(crate) fn push(&self, envelope: Envelope, high_water: usize) -> Level {
+        self.offer(envelope, high_water).finish()
+    }
+
+    /// As [`push`](Self::push), for callers that hold locks: what may run foreign code is left to them.
+    pub(crate) fn offer(&self, envelope: Envelope, high_water: usize) -> Offered {
         let mut state = lock(&self.state);
         match &mut *state {
-            State::Open { queue, receiver, charge, .. } => {
-                *charge += envelope.charge();
+            State::Open { queue, receiver } => {
+                let charge = match envelope.charge() {
+                    0 => 0,
+                    more => self.charge.fetch_add(more, Ordering::SeqCst) + more,
+                };
                 queue.push_back(envelope);
-                let level = if *charge > high_water { Level::High } else { Level::Low };
-                let receiver = receiver.take();
-                drop(state);
-                if let Some(receiver) = receiver {
-                    receiver.wake();
-                }
-                level
+                let level = if charge > high_water { Level::High } else { Level::Low };
+                Offered { level, receiver: receiver.take(), refused: None }
             }
-            State::Closed => {
-                drop(state);
-                // Outside of the lock: a local message's own `Drop` may do anything.
-                drop(envelope);
-                Level::Low
-            }
+            State::Closed => Offered { level: Level::Low, receiver: None, refused: Some(envelope) },
         }
     }
 
     /// Moves what has arrived to the end of `into`. Ready(false) when the inbox is closed.
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>, into: &mut VecDeque<Envelope>) -> Poll<bool> {
         match &mut *lock(&self.state) {
-            State::Open { queue, receiver, .. } if queue.is_empty() => {
+            State::Open { queue, receiver } if queue.is_empty() => {
                 match receiver {
                     Some(waker) => waker.clone_from(cx.waker()),
                     None => *receiver = Some(cx.waker().clone()),
@@ -114,15 +135,10 @@ impl Inbox {
         if charge == 0 {
             return;
         }
-        let ring = match &mut *lock(&self.state) {
-            State::Open { charge: total, received, ring_at, .. } => {
-                *total = total.saturating_sub(charge);
-                *received += charge as u64;
-                ring_at.take_if(|mark| *total <= *mark).is_some()
-            }
-            State::Closed => false,
-        };
-        if ring {
+        self.received.fetch_add(charge as u64, Ordering::Relaxed);
+        let left = self.charge.fetch_sub(charge, Ordering::SeqCst) - charge;
+        if left < self.ring_below.load(Ordering::SeqCst) {
+            self.ring_below.store(0, Ordering::SeqCst);
             self.drained.notify_waiters();
         }
     }
@@ -135,22 +151,25 @@ impl Inbox {
         loop {
             // Before the look, so that a ring between the look and the wait is not lost.
             let rung = self.drained.notified();
-            let before = match &mut *lock(&self.state) {
-                State::Open { charge, received, ring_at, .. } if *charge > high_water / 2 => {
-                    *ring_at = Some(high_water / 2);
-                    *received
-                }
-                State::Open { .. } | State::Closed => return Ok(()),
-            };
+            let before = self.received.load(Ordering::Relaxed);
+            // Before the look, too: whoever receives after it sees the mark.
+            self.ring_below.store(high_water / 2 + 1, Ordering::SeqCst);
+            if self.is_closed() || self.charge.load(Ordering::SeqCst) <= high_water / 2 {
+                return Ok(());
+            }
             if tokio::time::timeout(patience, rung).await.is_ok() {
                 continue;
             }
-            match &*lock(&self.state) {
-                State::Open { charge, received, .. } if *received == before => {
-                    return Err(Stalled { charge: *charge });
-                }
-                State::Open { .. } | State::Closed => {}
+            if !self.is_closed() && self.received.load(Ordering::Relaxed) == before {
+                return Err(Stalled { charge: self.charge.load(Ordering::SeqCst) });
             }
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        match &*lock(&self.state) {
+            State::Open { .. } => false,
+            State::Closed => true,
         }
     }
 

@@ -1,4 +1,5 @@
 use std::any::{Any, type_name};
+use std::cell::Cell;
 use std::fmt;
 
 use bytes::Bytes;
@@ -51,7 +52,20 @@ const COPY_BELOW: usize = 4 << 10;
 
 impl Fingerprint {
     pub(crate) fn of<T: ?Sized>() -> Self {
-        Self::of_text(type_name::<T>())
+        let name = type_name::<T>();
+        // A name is a constant of the program: where it stands says which one it is.
+        let at = (name.as_ptr() as usize, name.len());
+        KNOWN.with(|known| {
+            let slot = &known[(at.0 ^ at.0 >> 6) % KNOWN_LEN];
+            match slot.get() {
+                (known, fingerprint) if known == at => fingerprint,
+                _ => {
+                    let fingerprint = Self::of_text(name);
+                    slot.set((at, fingerprint));
+                    fingerprint
+                }
+            }
+        })
     }
 
     fn of_text(text: &str) -> Self {
@@ -60,6 +74,13 @@ impl Fingerprint {
         });
         Self(hash)
     }
+}
+
+/// How many types' fingerprints a thread remembers: to hash a name takes longer than to encode a small message.
+const KNOWN_LEN: usize = 64;
+thread_local! {
+    static KNOWN: [Cell<((usize, usize), Fingerprint)>; KNOWN_LEN] =
+        const { [const { Cell::new(((0, 0), Fingerprint(0))) }; KNOWN_LEN] };
 }
 
 impl Envelope {
@@ -77,6 +98,14 @@ impl Envelope {
         self.charge
     }
 
+    /// Tells whether this holds a `T`, or claims to.
+    pub(crate) fn is<T: Message>(&self) -> bool {
+        match &self.body {
+            Body::Local(message) => message.is::<T>(),
+            Body::Remote { fingerprint, .. } => *fingerprint == Fingerprint::of::<T>(),
+        }
+    }
+
     /// Tells whether this is a `T` that `accept` likes.
     ///
     /// A remote message is decoded at most once, by the first receive that asks for its type.
@@ -85,12 +114,9 @@ impl Envelope {
             if *fingerprint != Fingerprint::of::<T>() {
                 return Fit::No;
             }
-            match codec::decode::<T>(payload) {
-                Ok(message) => self.body = Body::Local(Box::new(message)),
-                Err(error) => {
-                    tracing::warn!(%error, "dropped a message; is its sender of another build?");
-                    return Fit::Spoiled;
-                }
+            match decoded::<T>(payload) {
+                Some(message) => self.body = Body::Local(Box::new(message)),
+                None => return Fit::Spoiled,
             }
         }
         match &self.body {
@@ -99,13 +125,23 @@ impl Envelope {
         }
     }
 
-    /// The message, after [`Fit::Yes`] for its type.
+    /// The message: always after [`Fit::Yes`] for its type; otherwise `None` when it is of another type, or claims to
+    /// be of this one and is not, of which a warning was written.
     pub(crate) fn into_message<T: Message>(self) -> Option<T> {
         match self.body {
             Body::Local(message) => message.downcast().ok().map(|message| *message),
+            Body::Remote { fingerprint, payload } if fingerprint == Fingerprint::of::<T>() => {
+                decoded(&payload)
+            }
             Body::Remote { .. } => None,
         }
     }
+}
+
+fn decoded<T: Message>(payload: &[u8]) -> Option<T> {
+    codec::decode(payload)
+        .inspect_err(|error| tracing::warn!(%error, "dropped a message; is its sender of another build?"))
+        .ok()
 }
 
 impl fmt::Debug for Envelope {
@@ -141,7 +177,10 @@ mod tests {
 
     #[test]
     fn a_liar_is_spoiled() {
-        let mut envelope = Envelope::remote(Fingerprint::of::<String>(), Bytes::from_static(b"\xff\xff"));
+        let liar = || Envelope::remote(Fingerprint::of::<String>(), Bytes::from_static(b"\xff\xff"));
+        assert!(liar().is::<String>());
+        assert_eq!(liar().into_message::<String>(), None);
+        let mut envelope = liar();
         assert_eq!(envelope.fit::<String>(|_| true), Fit::Spoiled);
         assert_eq!(envelope.fit::<u32>(|_| true), Fit::No);
     }
@@ -152,5 +191,9 @@ mod tests {
         assert_eq!(Fingerprint::of_text("").0, 0xcbf2_9ce4_8422_2325);
         assert_eq!(Fingerprint::of_text("foobar").0, 0x8594_4171_f739_67e8);
         assert_ne!(Fingerprint::of::<u32>(), Fingerprint::of::<u64>());
+        for _ in 0..2 {
+            assert_eq!(Fingerprint::of::<u32>(), Fingerprint::of_text("u32"), "remembered or not");
+            assert_eq!(Fingerprint::of::<[u32; 7]>(), Fingerprint::of_text("[u32; 7]"));
+        }
     }
 }

@@ -14,6 +14,7 @@ use super::cell::{Cell, Watcher};
 use super::error::{SendError, StartError, TrySendError};
 use super::handle::Process;
 use super::id::{NodeId, ProcessId};
+use super::inbox::Level;
 use super::message::{Envelope, Message};
 use super::reason::DiedReason;
 use super::registry::{NameChanges, RegisterError, Registry};
@@ -343,9 +344,23 @@ impl Inner {
     }
 
     pub(super) fn deliver_local<T: Message>(&self, number: u64, message: T) {
-        if let Some(cell) = self.cell(number) {
-            cell.inbox.push(Envelope::local(message), usize::MAX);
-        }
+        let none_is_high = self.deliver_to(number, Envelope::local(message), usize::MAX);
+        debug_assert!(none_is_high.is_none(), "local messages are not bounded");
+    }
+
+    /// Puts a message into a process's mailbox. Gives the process when its mailbox is above the mark now.
+    pub(super) fn deliver_to(&self, number: u64, envelope: Envelope, high_water: usize) -> Option<Arc<Cell>> {
+        let table = read(&self.table);
+        let Some(cell) = table.cells.get(&number) else {
+            // Dropping the message may run anything, this function too.
+            drop(table);
+            return None;
+        };
+        let offered = cell.inbox.offer(envelope, high_water);
+        let high = (offered.level == Level::High).then(|| Arc::clone(cell));
+        drop(table);
+        offered.finish();
+        high
     }
 
     pub(super) fn stats(&self) -> NodeStats {

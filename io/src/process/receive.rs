@@ -33,9 +33,17 @@ impl<'a, R: 'a> Match<'a, R> {
 impl Process {
     /// The next `T` in the mailbox; waits for one. Other messages stay where they are. Cancel-safe.
     pub async fn expect<T: Message>(&mut self) -> T {
-        let take_any = |envelope: &mut Envelope| Look::from_fit(envelope.fit(|_: &T| true), ());
-        let (envelope, ()) = self.first(take_any).await;
-        opened(envelope)
+        let take_any = |envelope: &mut Envelope| match envelope.is::<T>() {
+            true => Look::Take(()),
+            false => Look::Leave,
+        };
+        loop {
+            let (envelope, ()) = self.first(take_any).await;
+            // Decoded only here, so that it need not be put anywhere in between. What was spoiled is gone.
+            if let Some(message) = envelope.into_message() {
+                return message;
+            }
+        }
     }
 
     /// As [`expect`](Self::expect), for at most `timeout`; zero looks at what is there.
