@@ -329,7 +329,7 @@ impl Cache {
     fn add(&mut self, znode: &str) {
         let Some((name, _)) = instance_of(znode) else { return };
         if !self.entries.contains_key(znode) {
-            let instance = Instance { name, payload: Arc::from([]) };
+            let instance = Instance { name, payload: Arc::default() };
             if !self.has_twin(znode) {
                 self.staged.push(InstanceChange::Added(instance.clone()));
             }

@@ -210,9 +210,8 @@ impl Coordinator {
     pub(super) fn handle_watch(&mut self, event: WatchEvent) {
         let WatchEvent { change, path, .. } = event;
         self.out.watch_gone(&path);
-        let layout = self.out.layout.clone();
         let standing = self.standing();
-        match layout.place(&path) {
+        match self.out.layout.place(&path) {
             Place::Instance { directory, child } => {
                 if let Some(id) = registered(&self.registered_paths, &self.registrations, &directory, child)
                     && let Some(registration) = self.registrations.get_mut(&id)
@@ -349,6 +348,9 @@ fn registered(
     directory: &Directory,
     znode: &str,
 ) -> Option<RegistrationId> {
+    if paths.is_empty() {
+        return None;
+    }
     let (instance, has_payload) = crate::layout::instance_of(znode)?;
     let id = *paths.get(&(directory.clone(), instance))?;
     (registrations.get(&id)?.has_payload() == has_payload).then_some(id)
