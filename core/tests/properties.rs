@@ -15,7 +15,7 @@ use support::world::World;
 use support::{liar, records, steps};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("proptest-regressions"))),
+    #![proptest_config(ProptestConfig { failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("proptest-regressions"))),
         ..ProptestConfig::default() })]
 
     /// Any inputs, legal or not: no panic, invariants after every step, bounded outputs, terms in turns; and the

@@ -162,6 +162,27 @@ fn a_requestor_outlives_its_boss() {
     assert!(requestor.wait().success());
 }
 
+#[test]
+#[ignore = "needs ZooKeeper: make live"]
+fn a_requestor_turns_to_the_next_boss_when_its_own_stands_still() {
+    let zookeeper = ZooKeeper::start();
+    let servers = zookeeper.connect_string();
+    let options = ["--work", "1s", "--lease", "1s"];
+    let first = Running::start(&mut boss(&servers, &options));
+    first.wait_for("Ready");
+    let second = Running::start(&mut boss(&servers, &options));
+    second.wait_for("Ready");
+    let mut requestor = Running::start(&mut boss(&servers, &["--timeout", "30s", "feed", "the", "brood"]));
+    requestor.wait_for("accepted");
+    // Its connections stay open: only ZooKeeper tells that it is the boss no more.
+    first.signal("STOP");
+    second.wait_for("I'm the boss!");
+    let lost = requestor.hear("Lost the boss", Duration::from_secs(2));
+    assert!(lost.is_some(), "it waits for the link to the boss that was");
+    requestor.wait_for("Done by");
+    assert!(requestor.wait().success());
+}
+
 /// Two jobs at a boss and a worker; the worker is struck while it does one of them.
 fn a_worker_is_struck(signal: &str) {
     let zookeeper = ZooKeeper::start();

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use queenright::{Match, Process, ProcessId, ProcessMonitorNotification};
 use thiserror::Error;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::message::{Answer, BOSS, Job, JobId, Request};
 use crate::voice::{Event, Voice};
 
-/// While there is no boss, the requestor looks for one this often. Looking costs no request.
+/// While it waits, the requestor looks this often who the boss is. Looking costs no request.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// After this long without an answer the job is sent again.
 const RESEND_AFTER: Duration = Duration::from_secs(3);
@@ -114,9 +114,10 @@ async fn ask(
             | Progress::Accepted { .. }
             | Progress::Full { .. } => {}
         }
+        let resend_at = Instant::now() + RESEND_AFTER;
         loop {
             let heard = process.receive_timeout(
-                RESEND_AFTER,
+                LOOK_INTERVAL,
                 [
                     Match::when(|answer: &Answer| job.id.is_of(answer), Heard::Answer),
                     Match::when(
@@ -142,8 +143,17 @@ async fn ask(
                     return Ok(worker);
                 }
                 Some(Heard::Death(reason)) => return Err(reason),
-                // Perhaps something was lost: once more.
-                None => break,
+                None => {
+                    // A boss that stands still keeps its connections: ZooKeeper tells first that it is the boss no more.
+                    if matches!(process.whereis_global(BOSS).await, Ok(Some(other)) if other != *boss) {
+                        process.demonitor(monitor);
+                        return Err("another one is the boss now".to_owned());
+                    }
+                    // Perhaps something was lost: once more.
+                    if Instant::now() >= resend_at {
+                        break;
+                    }
+                }
             }
         }
     }
