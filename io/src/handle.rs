@@ -150,15 +150,26 @@ impl Handle {
 
     /// Asks the driver, and waits for its answer.
     ///
-    /// Cancel-safe in this sense: what the driver did for a caller that is gone, it undoes.
+    /// Cancel-safe for what leaves nothing behind; for the rest see [`ask_for`](Self::ask_for).
     pub(crate) async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| Error::Closed)?;
-        match answer.await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(Misuse::Closing)) | Err(_) => Err(Error::Closed),
-            Ok(Err(misuse)) => Err(Error::Misuse(misuse)),
-        }
+        answered(answer.await)
+    }
+
+    /// Asks for something that must be given back.
+    ///
+    /// Cancel-safe: what the driver did for a caller that is gone it undoes, and what it had answered by then is given
+    /// back with the farewell that `undo` makes of it.
+    pub(crate) async fn ask_for<T>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> Command,
+        undo: impl FnOnce(T) -> Farewell,
+    ) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| Error::Closed)?;
+        let mut awaited = Awaited { answer, undo: Some(undo), handle: self };
+        answered((&mut awaited.answer).await)
     }
 
     /// Sends a leader's writes. `Err` when nothing was sent.
@@ -192,6 +203,31 @@ impl Handle {
             Some(SessionStatus::Connected { .. } | SessionStatus::Reconnected) => {}
         }
         self.hub.trouble.load().as_deref().map(ToString::to_string)
+    }
+}
+
+fn answered<T>(answer: Result<Result<T, Misuse>, oneshot::error::RecvError>) -> Result<T, Error> {
+    match answer {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(Misuse::Closing)) | Err(_) => Err(Error::Closed),
+        Ok(Err(misuse)) => Err(Error::Misuse(misuse)),
+    }
+}
+
+/// An answer that may have come, and not have been seen, when its caller goes.
+struct Awaited<'a, T, F: FnOnce(T) -> Farewell> {
+    answer: oneshot::Receiver<Result<T, Misuse>>,
+    undo: Option<F>,
+    handle: &'a Handle,
+}
+
+impl<T, F: FnOnce(T) -> Farewell> Drop for Awaited<'_, T, F> {
+    fn drop(&mut self) {
+        // From here on the driver sees that nobody listens; what it said before is here, unless it was seen.
+        self.answer.close();
+        if let (Ok(Ok(unseen)), Some(undo)) = (self.answer.try_recv(), self.undo.take()) {
+            self.handle.bid(undo(unseen));
+        }
     }
 }
 

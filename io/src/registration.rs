@@ -33,14 +33,13 @@ impl Registration {
         payload: Vec<u8>,
         timeout: Duration,
     ) -> Result<Self, Error> {
-        let (id, status) = handle
-            .ask(|reply| Command::Register {
-                directory: directory.clone(),
-                instance: instance.clone(),
-                payload,
-                reply,
-            })
-            .await?;
+        let command = |reply| Command::Register {
+            directory: directory.clone(),
+            instance: instance.clone(),
+            payload,
+            reply,
+        };
+        let (id, status) = handle.ask_for(command, |(id, _)| Farewell::Unregister(id)).await?;
         Ok(Self { id, directory, instance, status, timeout, handle: handle.clone() })
     }
 

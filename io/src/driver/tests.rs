@@ -152,6 +152,22 @@ async fn what_was_done_for_a_caller_that_is_gone_is_undone() {
     assert_eq!(world.count(is_create), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_was_answered_to_a_caller_that_is_gone_by_then_is_undone() {
+    let world = start();
+    let begin = || {
+        let (directory, limit) = (Directory::Service(name("s")), Duration::from_secs(1));
+        crate::registration::Registration::begin(&world.handle, directory, name("i"), vec![1], limit)
+    };
+    let mut beginning = Box::pin(begin());
+    assert!(futures_util::poll!(beginning.as_mut()).is_pending());
+    // The driver has answered, and the answer is not looked at.
+    world.settle().await;
+    drop(beginning);
+    world.settle().await;
+    assert!(begin().await.is_ok(), "the name is free");
+}
+
 fn campaign(candidature: &Arc<Candidature>) -> impl FnOnce(crate::handle::Reply<Standing>) -> Command {
     let (global, payload, candidature) = (name("boss"), b"me".to_vec(), Arc::clone(candidature));
     move |reply| Command::Campaign { global, payload, terms: Terms::One, candidature, reply }

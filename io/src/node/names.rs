@@ -1,7 +1,8 @@
 //! Local names, published in ZooKeeper as services.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use queenright_core::{Directory, Misuse, Name};
@@ -22,26 +23,79 @@ const RETRY_PAUSE: Duration = Duration::from_millis(50);
 type Offer = (Name, ProcessId);
 
 /// What was published by hand, under any name: see [`Node::register_zk`](super::Node::register_zk).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Published(Arc<Mutex<BTreeMap<Offer, Arc<Publication>>>>);
+
 #[derive(Debug, Default)]
-pub(crate) struct Published(Mutex<BTreeMap<Offer, CancellationToken>>);
+struct Publication {
+    /// Nobody wants it any more.
+    withdrawn: CancellationToken,
+    /// ZooKeeper has it, or will not have it from this publication.
+    settled: CancellationToken,
+}
+
+/// The right to publish an offer. When it goes the offer is forgotten.
+pub(crate) struct Publishing {
+    offers: Published,
+    offer: Offer,
+    publication: Arc<Publication>,
+}
 
 impl Published {
-    /// Notes an offer; `None` when it is published already.
-    pub(crate) fn begin(&self, service: &Name, pid: &ProcessId) -> Option<CancellationToken> {
-        let mut offers = lock(&self.0);
+    /// Begins to publish an offer; `None` when it is published. While somebody else is about it, waits for what becomes of
+    /// that.
+    pub(crate) async fn begin(&self, service: &Name, pid: &ProcessId) -> Option<Publishing> {
         let offer = (service.clone(), pid.clone());
-        if offers.contains_key(&offer) {
-            return None;
+        loop {
+            let other = match lock(&self.0).entry(offer.clone()) {
+                Entry::Vacant(entry) => {
+                    let publication = Arc::clone(entry.insert(Arc::default()));
+                    return Some(Publishing { offers: self.clone(), offer, publication });
+                }
+                Entry::Occupied(entry) => Arc::clone(entry.get()),
+            };
+            if other.settled.is_cancelled() {
+                return None;
+            }
+            other.settled.cancelled().await;
         }
-        let withdrawn = CancellationToken::new();
-        offers.insert(offer, withdrawn.clone());
-        Some(withdrawn)
     }
 
     /// Forgets an offer, and lets whoever keeps it withdraw it. Says whether there was one.
     pub(crate) fn end(&self, service: &Name, pid: &ProcessId) -> bool {
-        let token = lock(&self.0).remove(&(service.clone(), pid.clone()));
-        token.inspect(CancellationToken::cancel).is_some()
+        let ended = lock(&self.0).remove(&(service.clone(), pid.clone()));
+        ended.inspect(|publication| publication.end()).is_some()
+    }
+}
+
+impl Publication {
+    fn end(&self) {
+        self.withdrawn.cancel();
+        self.settled.cancel();
+    }
+}
+
+impl Publishing {
+    /// ZooKeeper has it.
+    pub(crate) fn done(&self) {
+        self.publication.settled.cancel();
+    }
+
+    /// Waits until nobody wants it any more.
+    pub(crate) async fn withdrawn(&self) {
+        self.publication.withdrawn.cancelled().await;
+    }
+}
+
+impl Drop for Publishing {
+    fn drop(&mut self) {
+        let mut offers = lock(&self.offers.0);
+        // Not a later publication of the same offer.
+        if offers.get(&self.offer).is_some_and(|current| Arc::ptr_eq(current, &self.publication)) {
+            offers.remove(&self.offer);
+        }
+        drop(offers);
+        self.publication.end();
     }
 }
 

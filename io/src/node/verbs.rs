@@ -246,18 +246,11 @@ impl Cluster {
         if pid.node() != self.local.id() {
             return Err(RegisterError::NotLocal { pid: pid.clone() }.into());
         }
-        let Some(withdrawn) = self.published.begin(&service, pid) else { return Ok(()) };
+        let Some(publishing) = self.published.begin(&service, pid).await else { return Ok(()) };
         let instance = Name::new(pid.to_string())?;
-        let registered =
-            self.client.register_in(Directory::Service(service.clone()), instance, Vec::new()).await;
-        let registration = match registered {
-            Ok(registration) => registration,
-            Err(error) => {
-                self.published.end(&service, pid);
-                return Err(error);
-            }
-        };
-        let (cluster, offered) = (Arc::downgrade(self), pid.clone());
+        let registration = self.client.register_in(Directory::Service(service), instance, Vec::new()).await?;
+        publishing.done();
+        let offered = pid.clone();
         // The keeper of the registration: it ends with the process, and the registration with it.
         self.local.spawn(move |mut keeper| async move {
             let reference = keeper.monitor(&offered);
@@ -267,13 +260,10 @@ impl Cluster {
             )]);
             tokio::select! {
                 biased;
-                () = withdrawn.cancelled() => {}
+                () = publishing.withdrawn() => {}
                 () = died => {}
             }
             drop(registration);
-            if let Some(cluster) = cluster.upgrade() {
-                cluster.published.end(&service, &offered);
-            }
         });
         Ok(())
     }
