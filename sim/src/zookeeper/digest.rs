@@ -3,7 +3,7 @@
 use sha1::{Digest, Sha1};
 
 /// The identity that `proof`, a `user:password`, stands for: the user, a colon, and the SHA-1 of the whole in base 64.
-pub(super) fn identity(proof: &str) -> String {
+pub(crate) fn identity(proof: &str) -> String {
     let user = proof.split(':').next().unwrap_or_default();
     format!("{user}:{}", base64(&Sha1::digest(proof)))
 }

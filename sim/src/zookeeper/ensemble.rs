@@ -205,6 +205,25 @@ impl Ensemble {
         self.connections.of(session)
     }
 
+    /// All watches on the data of znodes that clients of `server` have: path and connection, in order.
+    ///
+    /// # Panics
+    /// When there is no such server.
+    pub fn data_watches(&self, server: ServerId) -> impl Iterator<Item = (&str, ConnectionId)> {
+        require(server);
+        self.replica.watches.data()
+    }
+
+    /// How many watches clients of `server` have, those on children included.
+    ///
+    /// # Panics
+    /// When there is no such server.
+    #[must_use]
+    pub fn watch_count(&self, server: ServerId) -> usize {
+        require(server);
+        self.replica.watches.count()
+    }
+
     /// What the server was configured with.
     #[must_use]
     pub const fn config(&self) -> &ServerConfig {

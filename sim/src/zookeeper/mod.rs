@@ -14,7 +14,7 @@
 
 mod acl;
 mod connections;
-mod digest;
+pub(crate) mod digest;
 mod ensemble;
 mod invariants;
 mod path;

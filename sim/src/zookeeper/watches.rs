@@ -119,6 +119,21 @@ impl Watches {
         self.child.trigger(path, change)
     }
 
+    /// The watches on data: path and connection, in order.
+    pub(super) fn data(&self) -> impl Iterator<Item = (&str, ConnectionId)> {
+        let by_path = self.data.by_path.iter();
+        by_path.flat_map(|(path, watchers)| watchers.keys().map(move |conn| (path.as_ref(), *conn)))
+    }
+
+    /// How many there are in both tables.
+    pub(super) fn count(&self) -> usize {
+        [&self.data, &self.child]
+            .into_iter()
+            .flat_map(|table| table.by_path.values())
+            .map(BTreeMap::len)
+            .sum()
+    }
+
     /// Panics when the tables contradict themselves, or know a connection that is not `live`.
     pub(super) fn check_invariants(&self, live: impl Fn(ConnectionId) -> bool) {
         for table in [&self.data, &self.child] {
