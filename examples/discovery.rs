@@ -11,7 +11,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use futures_util::StreamExt;
-use queenright::{Client, Config, Error, Freshness, Instance, InstanceChange};
+use queenright::{Client, Config, Freshness, Instance, InstanceChange};
+use queenright_examples::dev_server;
 
 /// Register an instance of a service, and print all instances as they come, change and go. Ctrl-C ends it.
 #[derive(Parser)]
@@ -29,9 +30,10 @@ struct Cli {
     #[arg(long, conflicts_with = "metadata")]
     look: bool,
 
-    /// The ZooKeeper servers: host:port, several with commas between, and perhaps a /path behind.
-    #[arg(long, value_name = "HOSTS", env = "QUEENRIGHT_ZOOKEEPER", default_value = "127.0.0.1:2181")]
-    zookeeper: String,
+    /// The ZooKeeper servers: host:port, several with commas between, and perhaps a /path behind. Without it, the one on
+    /// 127.0.0.1:2181, which is started if there is none.
+    #[arg(long, value_name = "HOSTS", env = "QUEENRIGHT_ZOOKEEPER")]
+    zookeeper: Option<String>,
 
     /// The znode below which everything is.
     #[arg(long, value_name = "PATH", default_value = "/queenright")]
@@ -40,6 +42,10 @@ struct Cli {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // This process may be the server for development that another one needs.
+    if let Some(exit) = dev_server::serve_if_asked().await {
+        return exit;
+    }
     match run(Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -49,8 +55,9 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> Result<(), Error> {
-    let client = Client::connect(Config::new(&cli.zookeeper).with_namespace(&cli.namespace)).await?;
+async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
+    let servers = dev_server::servers(cli.zookeeper).await?;
+    let client = Client::connect(Config::new(servers).with_namespace(&cli.namespace)).await?;
 
     // Here we are, for as long as this lives: in every later session, too.
     let registration = match cli.look {

@@ -13,7 +13,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use queenright::{Client, Config, Error, Leadership};
+use queenright::{Client, Config, Leadership};
+use queenright_examples::dev_server;
 
 /// Run a task while this program is the leader, and wait otherwise. Ctrl-C ends it.
 #[derive(Parser)]
@@ -31,9 +32,10 @@ struct Cli {
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = humantime::parse_duration)]
     lease: Duration,
 
-    /// The ZooKeeper servers: host:port, several with commas between, and perhaps a /path behind.
-    #[arg(long, value_name = "HOSTS", env = "QUEENRIGHT_ZOOKEEPER", default_value = "127.0.0.1:2181")]
-    zookeeper: String,
+    /// The ZooKeeper servers: host:port, several with commas between, and perhaps a /path behind. Without it, the one on
+    /// 127.0.0.1:2181, which is started if there is none.
+    #[arg(long, value_name = "HOSTS", env = "QUEENRIGHT_ZOOKEEPER")]
+    zookeeper: Option<String>,
 
     /// The znode below which everything is.
     #[arg(long, value_name = "PATH", default_value = "/queenright")]
@@ -42,6 +44,10 @@ struct Cli {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // This process may be the server for development that another one needs.
+    if let Some(exit) = dev_server::serve_if_asked().await {
+        return exit;
+    }
     match run(Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -51,8 +57,9 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> Result<(), Error> {
-    let config = Config::new(&cli.zookeeper).with_namespace(&cli.namespace).with_lease(cli.lease);
+async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
+    let servers = dev_server::servers(cli.zookeeper).await?;
+    let config = Config::new(servers).with_namespace(&cli.namespace).with_lease(cli.lease);
     let client = Client::connect(config).await?;
     let name = cli.name.unwrap_or_else(|| std::process::id().to_string());
     let mut candidacy = client.campaign(&cli.global, name.as_bytes()).await?;

@@ -50,15 +50,10 @@ pub(crate) enum Command {
 /// What all ways of running have in common.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Setup {
-    /// The ZooKeeper servers: host:port, several with commas between, and perhaps a /path behind.
-    #[arg(
-        long,
-        global = true,
-        value_name = "HOSTS",
-        env = "QUEENRIGHT_ZOOKEEPER",
-        default_value = "127.0.0.1:2181"
-    )]
-    pub(crate) zookeeper: String,
+    /// The ZooKeeper servers: host:port, several with commas between, and perhaps a /path behind. Without it, the one on
+    /// 127.0.0.1:2181, which is started if there is none.
+    #[arg(long, global = true, value_name = "HOSTS", env = "QUEENRIGHT_ZOOKEEPER")]
+    pub(crate) zookeeper: Option<String>,
 
     /// Where this node listens for others; port 0 is any. Not for the demo. [default: 127.0.0.1:0]
     #[arg(long, global = true, value_name = "HOST:PORT")]
@@ -99,6 +94,11 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
+    /// Where ZooKeeper is: from the command line, or found before anything begins.
+    pub(crate) fn servers(&self) -> &str {
+        self.zookeeper.as_deref().unwrap_or_default()
+    }
+
     /// What the library is told of it.
     pub(crate) fn config(&self) -> Config {
         let links = LinkConfig {
@@ -106,7 +106,7 @@ impl Setup {
             heartbeat_timeout: HEARTBEAT_TIMEOUT,
             ..LinkConfig::default()
         };
-        let mut config = Config::new(&self.zookeeper)
+        let mut config = Config::new(self.servers())
             .with_namespace(&self.namespace)
             .with_session_timeout(self.session_timeout)
             .with_lease(self.lease)

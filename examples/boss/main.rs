@@ -34,6 +34,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use queenright::{Error, Node};
+use queenright_examples::dev_server;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::{Cli, Command, Setup};
@@ -45,7 +46,11 @@ const CANNOT_BEGIN: u8 = 2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    // This process may be the server for development that another one needs.
+    if let Some(exit) = dev_server::serve_if_asked().await {
+        return exit;
+    }
+    let mut cli = Cli::parse();
     let level = match cli.setup.verbose {
         // What may need somebody's attention is told by the roles themselves.
         0 => LevelFilter::OFF,
@@ -53,6 +58,13 @@ async fn main() -> ExitCode {
         _ => LevelFilter::DEBUG,
     };
     tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
+    cli.setup.zookeeper = match dev_server::servers(cli.setup.zookeeper).await {
+        Ok(servers) => Some(servers),
+        Err(error) => {
+            eprintln!("boss: {error}");
+            return ExitCode::from(CANNOT_BEGIN);
+        }
+    };
     let result = match cli.command {
         Some(Command::Demo { jobs }) => demo::run(&cli.setup, jobs).await,
         None if !cli.job.is_empty() => request(&cli.setup, cli.job.join(" ")).await,

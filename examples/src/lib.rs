@@ -1,1 +1,3 @@
-//! The examples stand in this folder, one file or folder each; this library is empty.
+//! What the examples share: a ZooKeeper to run on where there is none.
+
+pub mod dev_server;

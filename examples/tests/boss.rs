@@ -1,4 +1,4 @@
-//! The example `boss`, as people use it: real programs, and a real ZooKeeper where one is needed.
+//! The example `boss`, as people use it: real programs, on the server for development and on a real ZooKeeper.
 
 #![allow(clippy::unwrap_used)] // Not known to be tests: what is not a test function.
 
@@ -9,8 +9,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::zookeeper::ZooKeeper;
-use support::{PATIENCE, Running, complaint, example, run};
+use support::{PATIENCE, Running, Server, complaint, example, on_both_servers, run};
 
 /// Nothing listens there: the port is reserved.
 const NO_SERVER: &str = "127.0.0.1:1";
@@ -62,32 +61,32 @@ fn an_unknown_host_is_named() {
     assert!(complaint(&output).contains("zookeeper.invalid"), "{output:?}");
 }
 
-#[test]
-#[ignore = "needs ZooKeeper: make live"]
-fn the_demo_plays_well_and_leaves_nothing_behind() {
-    let zookeeper = ZooKeeper::start();
-    let znode_count = || {
-        let answers = zookeeper.word(1, "mntr").unwrap();
-        answers
-            .lines()
-            .find_map(|line| line.strip_prefix("zk_znode_count").map(|count| count.trim().to_owned()))
-    };
-    let before = znode_count().unwrap();
-    let output = run(&mut boss(&zookeeper.connect_string(), &["--lease", "1s", "demo", "--jobs", "6"]));
+on_both_servers![
+    the_demo_plays_well_and_leaves_nothing_behind,
+    boss_worker_and_requestor_in_three_terminals,
+    without_a_boss_the_requestor_gives_up,
+    a_stranger_is_told_of_the_cookie,
+    a_requestor_outlives_its_boss,
+    a_requestor_turns_to_the_next_boss_when_its_own_stands_still,
+    the_jobs_of_a_killed_worker_are_done_by_another,
+    the_jobs_of_a_stopped_worker_are_done_by_another,
+    the_children_of_a_killed_demo_die_with_it,
+];
+
+fn the_demo_plays_well_and_leaves_nothing_behind(server: &Server) {
+    let before = server.znode_count();
+    let output = run(&mut boss(&server.connect_string(), &["--lease", "1s", "demo", "--jobs", "6"]));
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}\n{text}", complaint(&output));
     assert!(text.contains("the colony is queenright"), "{text}");
     assert!(text.contains("kill -9"), "{text}");
     assert_eq!(text.matches("I'm the boss!").count(), 3, "{text}");
     assert!(!text.contains('\x1b'), "colours, without a terminal: {text:?}");
-    assert_eq!(znode_count().unwrap(), before);
+    assert_eq!(server.znode_count(), before);
 }
 
-#[test]
-#[ignore = "needs ZooKeeper: make live"]
-fn boss_worker_and_requestor_in_three_terminals() {
-    let zookeeper = ZooKeeper::start();
-    let servers = zookeeper.connect_string();
+fn boss_worker_and_requestor_in_three_terminals(server: &Server) {
+    let servers = server.connect_string();
     let mut first = Running::start(&mut boss(&servers, &["--work", "10ms"]));
     // It says this and "I'm the boss!" in either order.
     first.wait_for("Ready: the boss is");
@@ -115,12 +114,9 @@ fn boss_worker_and_requestor_in_three_terminals() {
     assert!(second.wait().success());
 }
 
-#[test]
-#[ignore = "needs ZooKeeper: make live"]
-fn without_a_boss_the_requestor_gives_up() {
-    let zookeeper = ZooKeeper::start();
+fn without_a_boss_the_requestor_gives_up(server: &Server) {
     let began = Instant::now();
-    let output = run(&mut boss(&zookeeper.connect_string(), &["--timeout", "1s", "sweep"]));
+    let output = run(&mut boss(&server.connect_string(), &["--timeout", "1s", "sweep"]));
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let complaint = complaint(&output);
     assert!(
@@ -130,11 +126,8 @@ fn without_a_boss_the_requestor_gives_up() {
     assert!(began.elapsed() < PATIENCE);
 }
 
-#[test]
-#[ignore = "needs ZooKeeper: make live"]
-fn a_stranger_is_told_of_the_cookie() {
-    let zookeeper = ZooKeeper::start();
-    let servers = zookeeper.connect_string();
+fn a_stranger_is_told_of_the_cookie(server: &Server) {
+    let servers = server.connect_string();
     let honest = Running::start(&mut boss(&servers, &["--cookie", "honey", "--work", "10ms"]));
     honest.wait_for("Ready");
     assert!(run(&mut boss(&servers, &["--cookie", "honey", "sweep"])).status.success());
@@ -143,11 +136,8 @@ fn a_stranger_is_told_of_the_cookie() {
     assert!(complaint(&output).contains("the same --cookie"), "{output:?}");
 }
 
-#[test]
-#[ignore = "needs ZooKeeper: make live"]
-fn a_requestor_outlives_its_boss() {
-    let zookeeper = ZooKeeper::start();
-    let servers = zookeeper.connect_string();
+fn a_requestor_outlives_its_boss(server: &Server) {
+    let servers = server.connect_string();
     let options = ["--work", "1s", "--lease", "1s"];
     let first = Running::start(&mut boss(&servers, &options));
     first.wait_for("Ready");
@@ -162,11 +152,8 @@ fn a_requestor_outlives_its_boss() {
     assert!(requestor.wait().success());
 }
 
-#[test]
-#[ignore = "needs ZooKeeper: make live"]
-fn a_requestor_turns_to_the_next_boss_when_its_own_stands_still() {
-    let zookeeper = ZooKeeper::start();
-    let servers = zookeeper.connect_string();
+fn a_requestor_turns_to_the_next_boss_when_its_own_stands_still(server: &Server) {
+    let servers = server.connect_string();
     let options = ["--work", "1s", "--lease", "1s"];
     let first = Running::start(&mut boss(&servers, &options));
     first.wait_for("Ready");
@@ -184,9 +171,8 @@ fn a_requestor_turns_to_the_next_boss_when_its_own_stands_still() {
 }
 
 /// Two jobs at a boss and a worker; the worker is struck while it does one of them.
-fn a_worker_is_struck(signal: &str) {
-    let zookeeper = ZooKeeper::start();
-    let servers = zookeeper.connect_string();
+fn a_worker_is_struck(server: &Server, signal: &str) {
+    let servers = server.connect_string();
     let options = ["--work", "1s"];
     let first = Running::start(&mut boss(&servers, &options));
     first.wait_for("Ready");
@@ -205,23 +191,16 @@ fn a_worker_is_struck(signal: &str) {
     }
 }
 
-#[test]
-#[ignore = "needs ZooKeeper: make live"]
-fn the_jobs_of_a_killed_worker_are_done_by_another() {
-    a_worker_is_struck("KILL");
+fn the_jobs_of_a_killed_worker_are_done_by_another(server: &Server) {
+    a_worker_is_struck(server, "KILL");
 }
 
-#[test]
-#[ignore = "needs ZooKeeper: make live"]
-fn the_jobs_of_a_stopped_worker_are_done_by_another() {
-    a_worker_is_struck("STOP");
+fn the_jobs_of_a_stopped_worker_are_done_by_another(server: &Server) {
+    a_worker_is_struck(server, "STOP");
 }
 
-#[test]
-#[ignore = "needs ZooKeeper: make live"]
-fn the_children_of_a_killed_demo_die_with_it() {
-    let zookeeper = ZooKeeper::start();
-    let demo = Running::start(&mut boss(&zookeeper.connect_string(), &["demo", "--work", "5s"]));
+fn the_children_of_a_killed_demo_die_with_it(server: &Server) {
+    let demo = Running::start(&mut boss(&server.connect_string(), &["demo", "--work", "5s"]));
     demo.wait_for("Doing task:");
     let children = || {
         // The namespace of a demo, an argument of its children, ends with its process id.

@@ -7,8 +7,7 @@ mod support;
 use std::process::Command;
 use std::time::Duration;
 
-use support::zookeeper::ZooKeeper;
-use support::{Running, complaint, example, run};
+use support::{Running, Server, complaint, example, on_both_servers, run};
 
 fn program(name: &str, zookeeper: &str, arguments: &[&str]) -> Command {
     let mut command = example(name);
@@ -33,11 +32,10 @@ fn wrong_usage_is_explained() {
     }
 }
 
-#[test]
-#[ignore = "needs ZooKeeper: make live"]
-fn discovery_tells_who_comes_and_goes() {
-    let zookeeper = ZooKeeper::start();
-    let servers = zookeeper.connect_string();
+on_both_servers![discovery_tells_who_comes_and_goes, singleton_works_in_one_place_with_rising_tokens];
+
+fn discovery_tells_who_comes_and_goes(server: &Server) {
+    let servers = server.connect_string();
     let watcher = Running::start(&mut program("discovery", &servers, &["web", "--look"]));
     let mut first = Running::start(&mut program("discovery", &servers, &["web", "--metadata", "http://one"]));
     first.wait_for("registered as");
@@ -59,11 +57,8 @@ fn discovery_tells_who_comes_and_goes() {
     assert!(first.wait().success());
 }
 
-#[test]
-#[ignore = "needs ZooKeeper: make live"]
-fn singleton_works_in_one_place_with_rising_tokens() {
-    let zookeeper = ZooKeeper::start();
-    let servers = zookeeper.connect_string();
+fn singleton_works_in_one_place_with_rising_tokens(server: &Server) {
+    let servers = server.connect_string();
     let start = |name| {
         let program = program("singleton", &servers, &["--name", name, "--lease", "1s"]);
         Running::start(&mut { program })

@@ -53,7 +53,7 @@ pub(crate) async fn run(setup: &Setup, jobs: u16) -> Result<ExitCode, Error> {
     };
     stage.clear().await;
     node.close().await;
-    if let Err(why) = namespace::remove(&setup.zookeeper, &setup.namespace).await {
+    if let Err(why) = namespace::remove(setup.servers(), &setup.namespace).await {
         eprintln!("boss: {} stays in ZooKeeper: {why}", setup.namespace);
     }
     let scribe = stage.scribe;

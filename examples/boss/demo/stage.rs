@@ -101,10 +101,7 @@ impl Stage {
     pub(crate) fn enter(&mut self, setup: &Setup, work: Duration) -> Result<Player, Failure> {
         let io = |error| Failure::Io { what: "a child cannot be started", error };
         let mut command = Command::new(std::env::current_exe().map_err(io)?);
-        command
-            .arg("--child")
-            .args(["--zookeeper", &setup.zookeeper])
-            .args(["--namespace", &setup.namespace]);
+        command.arg("--child").args(["--zookeeper", setup.servers()]).args(["--namespace", &setup.namespace]);
         for (option, duration) in
             [("--session-timeout", setup.session_timeout), ("--lease", setup.lease), ("--work", work)]
         {

@@ -6,15 +6,91 @@
 pub(crate) mod zookeeper;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use queenright_examples::dev_server;
+use queenright_sim::DevServer;
+
+use self::zookeeper::ZooKeeper;
+
+/// Makes two tests of each function: one on the server for development, and one on a real ZooKeeper.
+macro_rules! on_both_servers {
+    ($($test:ident),* $(,)?) => {
+        mod on_the_dev_server {
+            $(#[test]
+            fn $test() {
+                super::$test(&crate::support::Server::development());
+            })*
+        }
+        mod on_zookeeper {
+            $(#[test]
+            #[ignore = "needs ZooKeeper: make live"]
+            fn $test() {
+                super::$test(&crate::support::Server::real());
+            })*
+        }
+    };
+}
+pub(crate) use on_both_servers;
+
 /// How long anything may take on a slow machine, beyond what it must.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A ZooKeeper, real or not, with the same settings.
+pub(crate) enum Server {
+    Development(DevServer),
+    Real(ZooKeeper),
+}
+
+impl Server {
+    pub(crate) fn development() -> Self {
+        let settings = DevServer::builder()
+            .tick(zookeeper::TICK)
+            .session_limits(2 * zookeeper::TICK, Duration::from_secs(60))
+            .sweep(Duration::from_secs(1));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        Self::Development(runtime.block_on(settings.start()).unwrap())
+    }
+
+    pub(crate) fn real() -> Self {
+        Self::Real(ZooKeeper::start())
+    }
+
+    /// For clients.
+    pub(crate) fn connect_string(&self) -> String {
+        self.address().to_string()
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        match self {
+            Self::Development(server) => server.address(),
+            Self::Real(zookeeper) => zookeeper.address(1),
+        }
+    }
+
+    /// How many znodes there are.
+    pub(crate) fn znode_count(&self) -> usize {
+        let answers = word(self.address(), "mntr").unwrap();
+        let count = answers.lines().find_map(|line| line.strip_prefix("zk_znode_count"));
+        count.unwrap_or_else(|| panic!("no count in {answers}")).trim().parse().unwrap()
+    }
+}
+
+/// What the server there answers to a four-letter word.
+pub(crate) fn word(server: SocketAddr, word: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(server)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(word.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
 
 /// The program of an example, with nothing of this process's settings.
 pub(crate) fn example(name: &str) -> Command {
@@ -22,6 +98,7 @@ pub(crate) fn example(name: &str) -> Command {
     let folder = BUILT.get_or_init(build);
     let mut command = Command::new(folder.join(name));
     command.env_remove("QUEENRIGHT_ZOOKEEPER").env_remove("QUEENRIGHT_COOKIE");
+    command.env_remove(dev_server::ADDRESS_VARIABLE);
     command
 }
 
@@ -32,7 +109,8 @@ fn build() -> PathBuf {
     let profile = test.parent().unwrap().parent().unwrap();
     let folder = profile.join("examples");
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let library = newest(&workspace.join("core/src")).max(newest(&workspace.join("io/src")));
+    let libraries = ["core/src", "io/src", "sim/src", "examples/src"];
+    let library = libraries.map(|library| newest(&workspace.join(library))).into_iter().max().unwrap();
     let sources = [("boss", "boss"), ("discovery", "discovery.rs"), ("singleton", "singleton.rs")];
     let is_stale = |(name, source): (&str, &str)| {
         newest(&folder.join(name)) < library.max(newest(&workspace.join("examples").join(source)))

@@ -40,7 +40,8 @@ const WATCHERS: [usize; 2] = [250, 4_000];
 fn main() -> ExitCode {
     let kinds: Vec<Kind> = [Some(Kind::Model), Kind::real()].into_iter().flatten().collect();
     let mut rows = Vec::new();
-    let measured = |figures: Vec<(Kind, Samples)>, what: &str, unit, mark| Row::new(what, unit, mark, figures);
+    let measured =
+        |figures: Vec<(Kind, Samples)>, what: &str, unit, mark| Row::new(what, unit, mark, figures);
 
     let starts = kinds.iter().map(|kind| (*kind, start_to_reply(*kind))).collect();
     rows.push(measured(starts, "start to first reply", "ms", Mark::AtMost(20.0)));
@@ -73,7 +74,8 @@ fn main() -> ExitCode {
         rows.push(measured(figures, what, "/s", mark));
     }
     for count in WATCHERS {
-        let figures = servers.iter().map(|server| (server.kind(), event_to_watchers(server, count))).collect();
+        let figures =
+            servers.iter().map(|server| (server.kind(), event_to_watchers(server, count))).collect();
         let what = format!("one event to {count} watchers, each");
         rows.push(measured(figures, &what, "us", Mark::None));
     }

@@ -315,7 +315,9 @@ impl Endpoint {
             match message {
                 FromServer::Connected(response) => self.send(conn, |output| response.encode(output)),
                 FromServer::Reply { xid, zxid, result } => {
-                    self.send(conn, |output| wire::encode_reply(xid, zxid, result.as_ref().map_err(|code| *code), output));
+                    self.send(conn, |output| {
+                        wire::encode_reply(xid, zxid, result.as_ref().map_err(|code| *code), output)
+                    });
                     if let Some(connection) = self.connections.get_mut(&conn) {
                         connection.reply_len = connection.output.len() - unread;
                     }
