@@ -1,22 +1,18 @@
-//! The machine.
+//! The machine: its inputs and outputs, and its deadlines.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use queenright_core::wire::{ConnectRequest, ConnectResponse, ErrorCode, Request, Response, WatchedEvent};
-use queenright_core::{Instant, SessionId, Zxid, wire};
+use queenright_core::wire::{ConnectRequest, Request};
+use queenright_core::{Instant, SessionId, Zxid};
 
-use super::connections::{Connection, Connections};
-use super::prepare::Author;
-use super::read::View;
-use super::replica::{Applied, Notice, Replica};
-use super::service::NO_ZXID;
-use super::sessions::{self, Sessions};
-use super::transaction::{Change, Transaction};
-use super::{ConnectionId, FromServer, Owner, Profile, ServerConfig, ServerId, Tree, acl};
+use super::links::Links;
+use super::log::Log;
+use super::server::{Server, State};
+use super::{ConnectionId, FromServer, Role, ServerConfig, ServerId, Tree};
 
-/// A ZooKeeper server.
+/// One ZooKeeper server, or several that have elected a leader.
 ///
 /// Inputs are [`connect`](Self::connect), [`request`](Self::request), [`disconnect`](Self::disconnect) and
 /// [`handle_timeout`](Self::handle_timeout), each with the time, which never goes back. After each of them drain
@@ -24,6 +20,14 @@ use super::{ConnectionId, FromServer, Owner, Profile, ServerConfig, ServerId, Tr
 /// Deadlines that have passed are handled before anything else, whichever input comes first.
 ///
 /// The wall clock of znodes is the time, in milliseconds: a driver whose origin is that of Unix gets real dates.
+///
+/// Writes go through the leader: it decides them, one after the other, a majority stores them, and each server applies
+/// them later, in that order. Everything else a client's own server answers by itself, from what it has applied so far:
+/// reads may be stale, but what one client sees never goes back. Requests of one connection are answered in their order,
+/// but for authentication, which real servers answer at once, too.
+///
+/// What servers say to each other arrives at once, in the same input, unless a fault slows, cuts or holds it: the
+/// embedder decides about faults, and about who leads. A server alone is its own leader for ever.
 ///
 /// ```
 /// use queenright_core::Instant;
@@ -51,39 +55,68 @@ use super::{ConnectionId, FromServer, Owner, Profile, ServerConfig, ServerId, Tr
 #[derive(Clone, Debug)]
 pub struct Ensemble {
     pub(super) config: ServerConfig,
-    pub(super) replica: Replica,
-    pub(super) sessions: Sessions,
-    pub(super) connections: Connections,
-    pub(super) sweep_at: Instant,
+    /// In the order of their ids, which begin with 1.
+    pub(super) servers: Vec<Server>,
+    pub(super) links: Links,
+    pub(super) log: Log,
+    /// The one that may commit: whoever was chosen last, as long as it leads.
+    pub(super) elected: Option<ServerId>,
+    /// How often a leader was chosen.
+    pub(super) epoch: u32,
+    /// How many terms and tickets were given away.
+    pub(super) terms: u64,
+    pub(super) tickets: u64,
     /// Empty after each input once the driver has drained it: what bounds it is one input's worth of events.
     output: VecDeque<(ConnectionId, FromServer)>,
 }
 
+/// What can be due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// A message from server to server.
+    Message,
+    /// The end of a session, at a leader.
+    End(ServerId, SessionId),
+    /// A leader's look at containers and TTL nodes.
+    Sweep(ServerId),
+    /// A leader's look at its followers.
+    Beat(ServerId),
+    /// A follower's patience.
+    GiveUp(ServerId),
+}
+
 impl Ensemble {
-    /// Servers without history.
+    /// So many servers without history. The last one leads: of equals, real servers elect that with the highest id.
     ///
     /// # Panics
-    /// When `servers` is not 1: there is no more than one as yet. When the configuration makes no sense: a tick or a sweep interval of zero, or a shortest session timeout that
-    /// is longer than the longest.
+    /// When the configuration makes no sense: no servers, a tick or a sweep interval of zero, no ticks of patience, or a
+    /// shortest session timeout that is longer than the longest.
     #[must_use]
     pub fn new(config: ServerConfig, servers: u8, now: Instant) -> Self {
-        assert_eq!(servers, 1, "an ensemble of {servers} servers");
+        assert!(servers > 0, "an ensemble of no servers");
         assert!(!config.tick.is_zero(), "a tick of zero: sessions would never be over");
         assert!(!config.sweep.is_zero(), "a sweep interval of zero: nothing but sweeps would happen");
+        assert!(config.sync_limit > 0, "followers without patience: none would ever follow");
         assert!(
             config.min_session <= config.max_session,
             "no session timeout is at least {:?} and at most {:?}",
             config.min_session,
             config.max_session
         );
-        Self {
-            replica: Replica::new(config.profile),
-            sessions: Sessions::new(config.tick),
-            connections: Connections::default(),
-            sweep_at: now.after(config.sweep),
-            output: VecDeque::new(),
+        let profile = config.profile;
+        let mut ensemble = Self {
             config,
-        }
+            servers: (1..=servers).map(|id| Server::new(ServerId(id), profile)).collect(),
+            links: Links::new(servers),
+            log: Log::default(),
+            elected: None,
+            epoch: 0,
+            terms: 0,
+            tickets: 0,
+            output: VecDeque::new(),
+        };
+        ensemble.elect(now, ServerId(servers));
+        ensemble
     }
 
     /// A connection from `address` to `server`, and its first frame: the beginning of a session, or a client that comes
@@ -99,64 +132,44 @@ impl Ensemble {
         address: IpAddr,
         request: ConnectRequest,
     ) {
-        self.run_deadlines(now);
-        require(server);
-        assert!(self.connections.get(conn).is_none(), "{conn:?} is in use");
-        // The client has seen what this server has not: it must not see the past again.
-        if request.last_zxid_seen > self.replica.applied {
-            self.send(conn, FromServer::Close);
-            return;
-        }
-        let timeout = self.negotiate(request.timeout_ms);
-        let session = if request.session == SessionId(0) {
-            self.commit(now, Vec::new());
-            Some(self.sessions.open(now, timeout))
-        } else {
-            self.reattach(now, &request, timeout)
-        };
-        let refused = session.is_none();
-        let response = ConnectResponse {
-            protocol_version: 0,
-            timeout_ms: if refused { 0 } else { milliseconds(timeout) },
-            session: session.unwrap_or(SessionId(0)),
-            password: session.map_or([0; 16], sessions::password).into(),
-            // Never read-only; a client that does not know the field gets none.
-            read_only: request.read_only.map(|_| false),
-        };
-        self.send(conn, FromServer::Connected(response));
-        match session {
-            Some(session) => self.connections.insert(conn, Connection::new(session, timeout, address)),
-            None => self.send(conn, FromServer::Close),
-        }
+        self.run(now);
+        assert!(self.home(conn).is_none(), "{conn:?} is in use");
+        self.accept(now, server, conn, address, &request);
+        self.run(now);
     }
 
     /// A frame from a client. Ignored when the connection is closed: it crossed with [`FromServer::Close`].
     pub fn request(&mut self, now: Instant, conn: ConnectionId, xid: i32, request: Request) {
-        self.run_deadlines(now);
-        let Some(connection) = self.connections.get(conn) else { return };
-        let (session, timeout) = (connection.session, connection.timeout);
-        self.sessions.touch(now, session, timeout);
-        self.serve(now, conn, session, xid, request);
+        self.run(now);
+        if let Some(server) = self.home(conn) {
+            self.take(now, server, conn, xid, request);
+            self.run(now);
+        }
     }
 
     /// The connection broke. Its watches are gone, and its session lives on until its timeout.
     pub fn disconnect(&mut self, now: Instant, conn: ConnectionId) {
-        self.run_deadlines(now);
-        self.drop_connection(conn);
+        self.run(now);
+        if let Some(server) = self.home(conn) {
+            self.drop_connection(server, conn);
+        }
     }
 
     /// Time has passed. Early or repeated calls do nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.run_deadlines(now);
+        self.run(now);
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due: the end of a session whose client is silent, or the next
-    /// sweep while there are containers or TTL nodes.
+    /// When [`handle_timeout`](Self::handle_timeout) is due: the end of a session whose client is silent; the next sweep
+    /// while there are containers or TTL nodes; among several servers, the arrival of a message, and each half tick, when
+    /// a leader looks after its followers.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let session = self.sessions.next_end().map(|(at, _)| at);
-        let sweep = self.replica.tree.sweepable().next().map(|_| self.sweep_at);
-        session.into_iter().chain(sweep).min()
+        let matters = |due: &Due| match *due {
+            Due::Sweep(server) => self.tree(server).sweepable().next().is_some(),
+            Due::Message | Due::End(..) | Due::Beat(_) | Due::GiveUp(_) => true,
+        };
+        self.deadlines().filter(|(_, due)| matters(due)).map(|(at, _)| at).min()
     }
 
     /// The next thing to send. Drain it to `None` after each input.
@@ -164,10 +177,50 @@ impl Ensemble {
         self.output.pop_front()
     }
 
-    /// Ends a session by force, as if its timeout were over. Nothing happens when it is over already.
+    /// Ends a session by force, as if its timeout were over. Nothing happens when it is over already, or when nobody
+    /// leads.
     pub fn expire(&mut self, now: Instant, session: SessionId) {
-        self.run_deadlines(now);
-        self.end_silent_session(now, session);
+        self.run(now);
+        if let Some(leader) = self.elected {
+            self.end_session(now, leader, session);
+            self.run(now);
+        }
+    }
+
+    /// The next child that is created at `path` gets the sequence number `next`, if it is a sequential one. Costs a
+    /// transaction. Tells whether there is such a znode, and a leader that knows it.
+    pub fn preset_sequence(&mut self, now: Instant, path: &str, next: i32) -> bool {
+        self.run(now);
+        let Some(leader) = self.elected else { return false };
+        let proposed = self.change_by_itself(now, leader, |draft| draft.set_counter(path, next));
+        self.run(now);
+        proposed
+    }
+
+    /// All servers, in order.
+    pub fn servers(&self) -> impl Iterator<Item = ServerId> {
+        self.servers.iter().map(|server| server.id)
+    }
+
+    /// What `server` does.
+    ///
+    /// # Panics
+    /// When there is no such server.
+    #[must_use]
+    pub fn role(&self, server: ServerId) -> Role {
+        match self.server(server).state {
+            State::Leading(_) if self.servers.len() == 1 => Role::Standalone,
+            State::Leading(_) => Role::Leading,
+            State::Following(_) => Role::Following,
+            State::Looking => Role::Looking,
+            State::Down => Role::Down,
+        }
+    }
+
+    /// The leader, if there is one that may commit. A deposed one that has not noticed is none.
+    #[must_use]
+    pub const fn leader(&self) -> Option<ServerId> {
+        self.elected
     }
 
     /// The znodes, as `server` has them.
@@ -176,8 +229,7 @@ impl Ensemble {
     /// When there is no such server.
     #[must_use]
     pub fn tree(&self, server: ServerId) -> &Tree {
-        require(server);
-        &self.replica.tree
+        &self.server(server).replica.tree
     }
 
     /// The last transaction that `server` has applied.
@@ -186,13 +238,20 @@ impl Ensemble {
     /// When there is no such server.
     #[must_use]
     pub fn last_zxid(&self, server: ServerId) -> Zxid {
-        require(server);
-        self.replica.applied
+        self.server(server).replica.applied
     }
 
-    /// The sessions that are not over, in the order in which they began.
+    /// The sessions that are not over, in the order of their ids: as the leader knows, or else the server that has
+    /// applied most.
     pub fn sessions(&self) -> impl Iterator<Item = SessionId> {
-        self.sessions.iter()
+        let server = self.elected.map_or_else(|| self.most_advanced(), |leader| self.server(leader));
+        let (leading, looking) = match &server.state {
+            State::Leading(leader) => (Some(leader.sessions.iter()), None),
+            State::Following(_) | State::Looking | State::Down => {
+                (None, Some(server.replica.sessions.keys().copied()))
+            }
+        };
+        leading.into_iter().flatten().chain(looking.into_iter().flatten())
     }
 
     /// The connection to `server` that `session` uses, if it has one.
@@ -201,8 +260,7 @@ impl Ensemble {
     /// When there is no such server.
     #[must_use]
     pub fn connection_of(&self, server: ServerId, session: SessionId) -> Option<ConnectionId> {
-        require(server);
-        self.connections.of(session)
+        self.server(server).connections.of(session)
     }
 
     /// All watches on the data of znodes that clients of `server` have: path and connection, in order.
@@ -210,8 +268,7 @@ impl Ensemble {
     /// # Panics
     /// When there is no such server.
     pub fn data_watches(&self, server: ServerId) -> impl Iterator<Item = (&str, ConnectionId)> {
-        require(server);
-        self.replica.watches.data()
+        self.server(server).replica.watches.data()
     }
 
     /// How many watches clients of `server` have, those on children included.
@@ -220,165 +277,70 @@ impl Ensemble {
     /// When there is no such server.
     #[must_use]
     pub fn watch_count(&self, server: ServerId) -> usize {
-        require(server);
-        self.replica.watches.count()
+        self.server(server).replica.watches.count()
     }
 
-    /// What the server was configured with.
+    /// What the servers were configured with.
     #[must_use]
     pub const fn config(&self) -> &ServerConfig {
         &self.config
     }
 
-    /// The next transaction: applies it, and tells those who watch.
-    pub(super) fn commit(&mut self, now: Instant, changes: Vec<Change>) -> Applied {
-        let zxid = Zxid(self.replica.applied.0 + 1);
-        let mut applied = self.replica.apply(Transaction { zxid, time_ms: wall_clock_ms(now), changes });
-        for notice in applied.notices.drain(..) {
-            self.tell(zxid, notice);
+    /// Handles all that is due up to `now`, in its order; what servers say meanwhile, too.
+    pub(super) fn run(&mut self, now: Instant) {
+        // Each turn takes a message out of a finite exchange, ends a session, or moves a deadline beyond `now`.
+        while let Some((_, due)) = self.deadlines().filter(|(at, _)| *at <= now).min() {
+            match due {
+                Due::Message => self.deliver(now),
+                Due::End(server, session) => self.end_session(now, server, session),
+                Due::Sweep(server) => self.sweep(now, server),
+                Due::Beat(server) => self.beat(now, server),
+                Due::GiveUp(server) => self.look_for_leader(now, server),
+            }
         }
-        applied
-    }
-
-    /// Ends `session`: its ephemerals go, all in one transaction.
-    pub(super) fn end_session(&mut self, now: Instant, session: SessionId) {
-        let ephemerals =
-            self.replica.tree.ephemerals(session).map(|path| Change::Delete { path: path.into() });
-        let changes = ephemerals.collect();
-        self.sessions.close(session);
-        self.commit(now, changes);
-    }
-
-    pub(super) fn reply(&mut self, conn: ConnectionId, xid: i32, result: Result<Response, ErrorCode>) {
-        self.reply_at(conn, xid, self.replica.applied, result);
-    }
-
-    pub(super) fn reply_at(
-        &mut self,
-        conn: ConnectionId,
-        xid: i32,
-        zxid: Zxid,
-        result: Result<Response, ErrorCode>,
-    ) {
-        self.send(conn, FromServer::Reply { xid, zxid, result });
+        self.forget_log();
     }
 
     pub(super) fn send(&mut self, conn: ConnectionId, message: FromServer) {
         self.output.push_back((conn, message));
     }
 
-    /// Closes the connection from this side; its session lives on.
-    pub(super) fn hang_up(&mut self, conn: ConnectionId) {
-        self.drop_connection(conn);
-        self.send(conn, FromServer::Close);
+    /// Panics when there is no such server.
+    pub(super) fn server(&self, id: ServerId) -> &Server {
+        let server = usize::from(id.0).checked_sub(1).and_then(|index| self.servers.get(index));
+        server.unwrap_or_else(|| panic!("there is no {id:?}"))
     }
 
-    /// Who asks over `conn`; nobody, when it is closed.
-    pub(super) fn author(&self, conn: ConnectionId, session: SessionId) -> Author<'_> {
-        let identities = self.connections.get(conn).map_or(&[][..], |connection| &connection.identities);
-        Author { session, identities }
+    /// Panics when there is no such server.
+    pub(super) fn server_mut(&mut self, id: ServerId) -> &mut Server {
+        let server = usize::from(id.0).checked_sub(1).and_then(|index| self.servers.get_mut(index));
+        server.unwrap_or_else(|| panic!("there is no {id:?}"))
     }
 
-    /// The tree as it is seen over `conn`.
-    pub(super) fn view(&self, conn: ConnectionId) -> View<'_> {
-        let identities = self.connections.get(conn).map_or(&[][..], |connection| &connection.identities);
-        View { tree: &self.replica.tree, identities, profile: self.config.profile }
+    /// How long a server waits for a word of another before it gives it up.
+    pub(super) fn patience(&self) -> Duration {
+        self.config.tick.saturating_mul(self.config.sync_limit)
     }
 
-    fn drop_connection(&mut self, conn: ConnectionId) {
-        self.connections.remove(conn);
-        self.replica.watches.forget(conn);
+    /// The server to which `conn` leads.
+    fn home(&self, conn: ConnectionId) -> Option<ServerId> {
+        let server = self.servers.iter().find(|server| server.connections.get(conn).is_some());
+        server.map(|server| server.id)
     }
 
-    /// The session that a client comes back to, unless it is over or the password is wrong. An open connection of
-    /// that session is closed in any case, before the password is looked at.
-    fn reattach(&mut self, now: Instant, request: &ConnectRequest, timeout: Duration) -> Option<SessionId> {
-        let session = request.session;
-        if let Some(old) = self.connections.of(session) {
-            self.hang_up(old);
-        }
-        let proven = request.password.as_deref() == Some(&sessions::password(session)[..]);
-        (proven && self.sessions.touch(now, session, timeout)).then_some(session)
+    fn deadlines(&self) -> impl Iterator<Item = (Instant, Due)> {
+        let message = self.links.next_due().map(|at| (at, Due::Message));
+        let leading = self.servers.iter().filter_map(|server| Some((server.id, server.leader()?)));
+        let leaders = leading.flat_map(|(id, leader)| {
+            let end = leader.sessions.next_end().map(|(at, session)| (at, Due::End(id, session)));
+            let sweep = Some((leader.sweep_at, Due::Sweep(id)));
+            let beat = leader.beat_at.map(|at| (at, Due::Beat(id)));
+            [end, sweep, beat].into_iter().flatten()
+        });
+        let patience = self.patience();
+        let followers = self.servers.iter().filter_map(move |server| {
+            Some((server.following()?.heard_at.after(patience), Due::GiveUp(server.id)))
+        });
+        message.into_iter().chain(leaders).chain(followers)
     }
-
-    fn negotiate(&self, timeout_ms: i32) -> Duration {
-        let wanted = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
-        wanted.clamp(self.config.min_session, self.config.max_session)
-    }
-
-    /// Handles all deadlines up to `now`, in their order.
-    fn run_deadlines(&mut self, now: Instant) {
-        // Each turn ends a session or moves the sweep beyond `now`, so this ends.
-        loop {
-            let session = self.sessions.next_end().filter(|(at, _)| *at <= now);
-            match session {
-                Some((at, session)) if at <= self.sweep_at => self.end_silent_session(now, session),
-                _ if self.sweep_at <= now => self.sweep(now),
-                Some((_, session)) => self.end_silent_session(now, session),
-                None => return,
-            }
-        }
-    }
-
-    /// Ends a session whose client is not there to be answered. The client hears nothing but the end of its
-    /// connection: real servers close it before they would have sent the events.
-    fn end_silent_session(&mut self, now: Instant, session: SessionId) {
-        if !self.sessions.contains(session) {
-            return;
-        }
-        let connection = self.connections.of(session);
-        if let Some(conn) = connection {
-            self.hang_up(conn);
-        }
-        self.end_session(now, session);
-    }
-
-    /// Removes the containers and TTL nodes that have had their time, each in a transaction of its own.
-    fn sweep(&mut self, now: Instant) {
-        let now_ms = wall_clock_ms(now);
-        let is_over = |path: &&std::sync::Arc<str>| {
-            self.replica.tree.get(path).is_some_and(|znode| match znode.owner() {
-                Owner::Nobody | Owner::Session(_) => false,
-                // A container that never had a child is still waiting for its first.
-                Owner::Children => znode.children.is_empty() && znode.children_created > 0,
-                Owner::Ttl(ttl) => znode.children.is_empty() && now_ms - znode.modified_ms > ttl,
-            })
-        };
-        let paths: Vec<_> = self.replica.tree.sweepable().filter(is_over).cloned().collect();
-        for path in paths {
-            self.commit(now, vec![Change::Delete { path }]);
-        }
-        let passed = now.since(self.sweep_at).as_nanos() / self.config.sweep.as_nanos() + 1;
-        let intervals = u32::try_from(passed).unwrap_or(u32::MAX);
-        self.sweep_at = self.sweep_at.after(self.config.sweep.saturating_mul(intervals));
-    }
-
-    /// Tells those who watch and may read. Who may not has lost its one-shot watch all the same.
-    fn tell(&mut self, zxid: Zxid, notice: Notice) {
-        let Notice { happening, path, acl, watchers } = notice;
-        let zxid = match self.config.profile {
-            Profile::V3_8 => NO_ZXID,
-            Profile::V3_9 => zxid,
-        };
-        for conn in watchers {
-            let identities = self.view(conn).identities;
-            if acl::is_permitted(&acl, wire::Permissions::READ, identities) {
-                let event = WatchedEvent { change: happening, path: path.as_ref().into(), zxid };
-                self.send(conn, FromServer::Event(event));
-            }
-        }
-    }
-}
-
-/// Panics when there is no such server.
-fn require(server: ServerId) {
-    assert_eq!(server, ServerId::FIRST, "there is no such server");
-}
-
-fn wall_clock_ms(now: Instant) -> i64 {
-    i64::try_from(now.as_nanos() / 1_000_000).unwrap_or(i64::MAX)
-}
-
-fn milliseconds(duration: Duration) -> i32 {
-    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }

@@ -2,31 +2,89 @@
 
 use std::collections::BTreeSet;
 
-use super::{Ensemble, Owner, Tree, path};
+use super::leader::Leader;
+use super::server::Server;
+use super::transaction::SessionChange;
+use super::{Ensemble, Owner, ServerId, Tree, path};
 
 impl Ensemble {
-    /// Looks for contradictions. Costs as much as a walk over all znodes and watches.
+    /// Looks for contradictions. Costs as much as a walk over all znodes and watches of all servers.
     ///
     /// # Panics
     /// When there is one: a bug of the model.
     pub fn check_invariants(&self) {
-        let live = |session| self.sessions.contains(session);
-        self.sessions.check_invariants();
-        self.connections.check_invariants(live);
-        self.replica.watches.check_invariants(|conn| self.connections.get(conn).is_some());
-        self.replica.tree.check_invariants();
-        for session in self.replica.tree.owners() {
-            assert!(live(session), "session {session} is over, and its ephemerals are not");
+        for server in &self.servers {
+            self.check_server(server);
         }
-        for (path, znode) in self.replica.tree.iter() {
+        for (one, other) in self.servers.iter().zip(self.servers.iter().skip(1)) {
+            if one.applied == other.applied {
+                let is_same = one.replica.tree == other.replica.tree;
+                assert!(is_same, "{:?} and {:?} made different trees of one log", one.id, other.id);
+                assert_eq!(one.replica.sessions, other.replica.sessions, "and different sessions");
+            }
+        }
+        let leading = self.servers.iter().filter_map(|server| Some((server.id, server.leader()?)));
+        for (id, leader) in leading {
+            self.check_leader(id, leader);
+        }
+        if let Some(elected) = self.elected {
+            assert!(self.server(elected).leader().is_some(), "{elected:?} is elected, and does not lead");
+            assert_eq!(
+                self.server(elected).known,
+                self.log.len(),
+                "{elected:?} does not know all that is committed"
+            );
+        }
+    }
+
+    fn check_server(&self, server: &Server) {
+        let Server { id, replica, connections, applied, known, .. } = server;
+        assert!(applied <= known, "{id:?} has applied more than it knows to be committed");
+        assert!(*known <= self.log.len(), "{id:?} takes for committed what is not");
+        let served = server.as_owner().is_some();
+        assert!(served || connections.iter().next().is_none(), "{id:?} serves nobody, and has connections");
+        assert!(!served || self.log.reaches_back_to(*applied), "the log does not reach back to {id:?}");
+        // A session that came here from a server that is ahead may begin, and end, in what this one has yet to apply.
+        let to_come = |session| {
+            self.log.all_after(*applied).any(|transaction| match transaction.session {
+                SessionChange::None => false,
+                SessionChange::Opened(other, _) | SessionChange::Closed(other) => other == session,
+            })
+        };
+        connections.check_invariants(|session| replica.sessions.contains_key(&session) || to_come(session));
+        replica.watches.check_invariants(|conn| connections.get(conn).is_some());
+        replica.tree.check_invariants();
+        for session in replica.tree.owners() {
+            assert!(
+                replica.sessions.contains_key(&session),
+                "session {session} is over, and its ephemerals are not"
+            );
+        }
+        for (path, znode) in replica.tree.iter() {
             let stat = znode.stat();
             for zxid in [stat.czxid, stat.mzxid, stat.pzxid] {
-                assert!(zxid <= self.replica.applied, "{path} was changed by {zxid}, which is to come");
+                assert!(zxid <= replica.applied, "{path} was changed by {zxid}, which is to come");
             }
             assert!(
                 stat.czxid <= stat.mzxid && stat.czxid <= stat.pzxid,
                 "{path} was changed before it was there"
             );
+        }
+    }
+
+    fn check_leader(&self, id: ServerId, leader: &Leader) {
+        let replica = &self.server(id).replica;
+        leader.sessions.check_invariants();
+        leader.outstanding.check_invariants(replica.applied);
+        for session in replica.sessions.keys() {
+            assert!(leader.sessions.contains(*session), "the leader {id:?} does not know session {session}");
+        }
+        let zxids = leader.proposals.iter().map(|proposal| proposal.zxid);
+        assert!(zxids.is_sorted(), "{id:?} proposes out of order");
+        if self.elected == Some(id) {
+            let next = self.server(id).known + 1;
+            let committed = !leader.proposals.is_empty() && leader.holder_count(next) >= self.majority();
+            assert!(!committed, "{id:?} has a majority for what it does not commit");
         }
     }
 }

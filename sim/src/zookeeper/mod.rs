@@ -4,23 +4,35 @@
 //! 3.8 ([`Profile`]): replies, watch events, closed connections. It has no clock, no sockets, no disk and no randomness, so that it can be driven
 //! by a simulator, cloned by an exhaustive checker, or put behind real sockets. Same inputs, same outputs.
 //!
-//! What happens to a write, file by file: `ensemble` takes the frame and `service` the request in it; `prepare` decides
-//! against the tree whether it may happen and what it comes to, as a `transaction`; `replica` applies that to its tree
-//! and fires its watches. Deciding and applying are apart because in an ensemble they happen on different servers, at
-//! different times: `sessions` belongs to the one that decides, `connections`, `watches` and `tree` to each.
+//! What happens to a write, file by file: `clients` takes the frame to the leader, over `links` if that is another server;
+//! `decide` and `prepare` find out against the newest state whether it may happen and what it comes to, as a
+//! `transaction`; the `quorum` commits it to the `log`; `apply` and `replica` change the tree of each server, later, fire
+//! its watches, and `answer` whoever asked. What a server may say by itself is in `service` and `read`. `faults` has what
+//! an embedder breaks.
 //!
 //! Where real servers are free, in the order in which an expired session's ephemerals go and in which connections
 //! hear of one change, the model takes the order of paths and of connection ids.
 
 mod acl;
+mod answer;
+mod apply;
+mod clients;
 mod connections;
+mod decide;
 pub(crate) mod digest;
 mod ensemble;
+mod faults;
 mod invariants;
+mod leader;
+mod links;
+mod log;
+mod outstanding;
 mod path;
 mod prepare;
+mod quorum;
 mod read;
 mod replica;
+mod server;
 mod service;
 mod sessions;
 mod transaction;
@@ -33,6 +45,7 @@ use queenright_core::Zxid;
 use queenright_core::wire::{ConnectResponse, ErrorCode, Response, WatchedEvent};
 
 pub use ensemble::Ensemble;
+pub use faults::NoMajority;
 pub use tree::{Owner, Tree, Znode};
 
 /// What a server is told once.
@@ -49,6 +62,8 @@ pub struct ServerConfig {
     /// The identity that may do everything: `super:` and the digest of `super:<password>`, as in ZooKeeper's
     /// `DigestAuthenticationProvider.superDigest`.
     pub super_digest: Option<String>,
+    /// After so many ticks without a word of each other, followers and their leader give each other up.
+    pub sync_limit: u32,
     /// Whom to be like where versions differ.
     pub profile: Profile,
 }
@@ -74,7 +89,7 @@ pub enum Profile {
 }
 
 impl Default for ServerConfig {
-    /// ZooKeeper's own: a tick of 2 s, sessions of 2 to 20 ticks, a sweep each minute.
+    /// ZooKeeper's own: a tick of 2 s, sessions of 2 to 20 ticks, a sweep each minute, 5 ticks of patience.
     fn default() -> Self {
         let tick = Duration::from_secs(2);
         Self {
@@ -83,6 +98,7 @@ impl Default for ServerConfig {
             max_session: tick * 20,
             sweep: Duration::from_secs(60),
             super_digest: None,
+            sync_limit: 5,
             profile: Profile::default(),
         }
     }
@@ -95,6 +111,21 @@ pub struct ServerId(pub u8);
 impl ServerId {
     /// The first one; the only one where there is no ensemble.
     pub const FIRST: Self = Self(1);
+}
+
+/// What a server does in its ensemble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// It is alone.
+    Standalone,
+    /// It leads, or has not noticed yet that another one does.
+    Leading,
+    /// It follows a leader.
+    Following,
+    /// It looks for a leader, and serves nobody.
+    Looking,
+    /// It has crashed.
+    Down,
 }
 
 /// Names a connection of a client. The driver chooses it, and uses it once.

@@ -1,7 +1,7 @@
 //! Decides whether writes may happen: the order of checks, and which error wins.
 //!
-//! A [`Draft`] looks at a tree without touching it, and remembers what the changes decided so far would make of it. A
-//! transaction whose draft fails half way is undone by dropping the draft.
+//! A [`Draft`] looks at a tree, and at what is on its way to it, without touching either, and remembers what the changes
+//! decided so far would make of them. A transaction whose draft fails half way is undone by dropping the draft.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use queenright_core::wire::{
     SetData,
 };
 
+use super::outstanding::Outstanding;
 use super::transaction::Change;
 use super::{Owner, Tree, acl, path};
 
@@ -29,16 +30,20 @@ pub(super) struct Author<'a> {
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
     tree: &'a Tree,
+    outstanding: &'a Outstanding,
     author: Author<'a>,
     /// What the changes so far make of the znodes that they touch; `None` for those that they delete.
-    touched: BTreeMap<Arc<str>, Option<Facts>>,
+    touched: Touched,
 }
+
+/// Znodes that change, as they will be; `None` for those that are deleted.
+pub(super) type Touched = BTreeMap<Arc<str>, Option<Facts>>;
 
 /// What decides about writes to a znode and to its children.
 #[derive(Clone, Debug)]
-struct Facts {
+pub(super) struct Facts {
     acl: Arc<[Acl]>,
-    owner: Owner,
+    pub(super) owner: Owner,
     version: i32,
     acl_version: i32,
     child_count: usize,
@@ -46,9 +51,14 @@ struct Facts {
 }
 
 impl<'a> Draft<'a> {
-    /// An empty transaction on top of `tree`.
-    pub(super) fn new(tree: &'a Tree, author: Author<'a>) -> Self {
-        Self { tree, author, touched: BTreeMap::new() }
+    /// An empty transaction on top of `tree` and of what is on its way to it.
+    pub(super) fn new(tree: &'a Tree, outstanding: &'a Outstanding, author: Author<'a>) -> Self {
+        Self { tree, outstanding, author, touched: Touched::new() }
+    }
+
+    /// What the transaction makes of the znodes that it touches.
+    pub(super) fn into_touched(self) -> Touched {
+        self.touched
     }
 
     /// A create of its own: the type of the request says what is created, and the flags whether it is an ephemeral.
@@ -96,6 +106,30 @@ impl<'a> Draft<'a> {
         let path: Arc<str> = path.as_str().into();
         self.touched.insert(Arc::clone(&path), None);
         Ok(Change::Delete { path })
+    }
+
+    /// Deletes what nobody needs any more, without a question of permissions: `None` when it is gone already, or has
+    /// children.
+    pub(super) fn remove(&mut self, path: &Arc<str>) -> Option<Change> {
+        let childless = self.facts(path).is_ok_and(|facts| facts.child_count == 0);
+        if !childless {
+            return None;
+        }
+        let parent = path::canonical(path::parent(path));
+        let mut above = self.facts(parent).ok()?;
+        above.child_count -= 1;
+        self.touched.insert(parent.into(), Some(above));
+        self.touched.insert(Arc::clone(path), None);
+        Some(Change::Delete { path: Arc::clone(path) })
+    }
+
+    /// Sets the counter from which the sequence numbers of `path`'s children come.
+    pub(super) fn set_counter(&mut self, path: &str, children_created: i32) -> Option<Change> {
+        let path: Arc<str> = path::canonical(path).into();
+        let mut facts = self.facts(&path).ok()?;
+        facts.children_created = children_created;
+        self.touched.insert(Arc::clone(&path), Some(facts));
+        Some(Change::SetCounter { path, children_created })
     }
 
     /// Path, znode, WRITE, version.
@@ -189,6 +223,10 @@ impl<'a> Draft<'a> {
     /// What is true of the znode at `path` after the changes so far.
     fn facts(&self, path: &str) -> Result<Facts, ErrorCode> {
         if let Some(facts) = self.touched.get(path) {
+            return facts.clone().ok_or(ErrorCode::NO_NODE);
+        }
+        let path = path::canonical(path);
+        if let Some(facts) = self.outstanding.get(path) {
             return facts.clone().ok_or(ErrorCode::NO_NODE);
         }
         let znode = self.tree.get(path).ok_or(ErrorCode::NO_NODE)?;

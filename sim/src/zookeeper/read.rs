@@ -1,9 +1,9 @@
 //! Answers reads from a tree: what may be seen, and what watch is left.
 
+use queenright_core::SessionId;
 use queenright_core::wire::{
     AuthId, ErrorCode, MultiReadRequest, MultiReadResult, Permissions, Read, Response,
 };
-use queenright_core::{SessionId, Zxid};
 
 use super::watches::Watched;
 use super::{Profile, Tree, Znode, acl};
@@ -97,11 +97,6 @@ impl View<'_> {
             }
         };
         Response::MultiRead(reads.iter().map(one).collect())
-    }
-
-    /// The zxids that setWatches compares: of the data, and of the list of children.
-    pub(super) fn changed_by(self, path: &str) -> Option<(Zxid, Zxid)> {
-        self.tree.get(path).map(|znode| (znode.modified_by, znode.children_changed_by))
     }
 
     fn read(self, request: &Read, watched: Watched, response: impl Fn(&Znode) -> Response) -> Answer {

@@ -1,14 +1,16 @@
 //! What a write comes to once it is decided.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use queenright_core::Zxid;
 use queenright_core::op::Stat;
 use queenright_core::wire::Acl;
+use queenright_core::{SessionId, Zxid};
 
-use super::Owner;
+use super::answer::Verdict;
+use super::{ConnectionId, Owner, ServerId};
 
-/// One entry of the server's log: it can be applied to any tree that is in the state of the one before it.
+/// One entry of the log: it can be applied to any tree that is in the state of the one before it.
 #[derive(Clone, Debug)]
 pub(super) struct Transaction {
     pub(super) zxid: Zxid,
@@ -17,7 +19,32 @@ pub(super) struct Transaction {
     /// What happens to the tree, all of it or nothing. Empty for a write that failed and for the beginning of a
     /// session: they spend a zxid and nothing else.
     pub(super) changes: Vec<Change>,
+    pub(super) session: SessionChange,
+    /// Who waits for it; nobody for what the leader does by itself.
+    pub(super) origin: Option<Origin>,
+    /// What that one is told.
+    pub(super) verdict: Verdict,
 }
+
+/// What a transaction does to the list of sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SessionChange {
+    None,
+    Opened(SessionId, Duration),
+    Closed(SessionId),
+}
+
+/// Where a request came from that only the leader can decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) server: ServerId,
+    pub(super) conn: ConnectionId,
+    pub(super) ticket: Ticket,
+}
+
+/// Names such a request. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ticket(pub(super) u64);
 
 /// One step of a transaction. It cannot fail any more.
 #[derive(Clone, Debug)]
@@ -44,6 +71,11 @@ pub(super) enum Change {
         acl: Arc<[Acl]>,
         version: i32,
     },
+    /// The counter of children, set by the hand of a test.
+    SetCounter {
+        path: Arc<str>,
+        children_created: i32,
+    },
     /// A version that was as asked.
     Check,
 }
@@ -51,9 +83,17 @@ pub(super) enum Change {
 /// What one change came to.
 #[derive(Clone, Debug)]
 pub(super) enum Effect {
-    Created { path: Arc<str>, stat: Stat },
+    Created {
+        path: Arc<str>,
+        stat: Stat,
+    },
     Deleted,
-    DataSet { stat: Stat },
-    AclSet { stat: Stat },
+    DataSet {
+        stat: Stat,
+    },
+    AclSet {
+        stat: Stat,
+    },
+    /// Nothing that anybody is told.
     Checked,
 }

@@ -109,6 +109,11 @@ impl Tree {
         self.ephemerals.get(&session).into_iter().flatten().map(AsRef::as_ref)
     }
 
+    /// The same, shared.
+    pub(super) fn ephemeral_paths(&self, session: SessionId) -> impl Iterator<Item = &Arc<str>> {
+        self.ephemerals.get(&session).into_iter().flatten()
+    }
+
     /// The sessions that own ephemerals.
     pub(super) fn owners(&self) -> impl Iterator<Item = SessionId> {
         self.ephemerals.keys().copied()
@@ -132,6 +137,11 @@ impl Tree {
                 self.znodes.range::<str, _>(range).count()
             }
         }
+    }
+
+    /// The transactions that changed the data, and the list of children, of the znode at `path` last.
+    pub(super) fn changed_by(&self, path: &str) -> Option<(Zxid, Zxid)> {
+        self.get(path).map(|znode| (znode.modified_by, znode.children_changed_by))
     }
 
     pub(super) fn get_mut(&mut self, path: &str) -> Option<&mut Znode> {

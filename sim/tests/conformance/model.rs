@@ -52,6 +52,7 @@ impl Model {
             },
             profile: Profile::V3_8,
             super_digest: Some(SUPER_DIGEST.into()),
+            ..ServerConfig::default()
         };
         let now = Instant::from_millis(1_000_000);
         Self {

@@ -64,11 +64,52 @@ impl World {
         Client { conn, established: established.clone() }
     }
 
+    /// Several servers, with a tick of 2 s and a patience of 5 ticks. The last one leads.
+    pub(crate) fn ensemble(servers: u8) -> Self {
+        let now = Instant::from_millis(1_000_000);
+        let server = Ensemble::new(ServerConfig::default(), servers, now);
+        Self { server, now, inboxes: BTreeMap::new(), connection_count: 0 }
+    }
+
+    /// A client of that server with a new session of 10 s.
+    pub(crate) fn client_of(&mut self, server: ServerId) -> Client {
+        let (conn, answers) = self.connect_to(server, ConnectRequest::new_session(10_000));
+        let [FromServer::Connected(established)] = &answers[..] else { panic!("not connected: {answers:?}") };
+        Client { conn, established: established.clone() }
+    }
+
+    /// A fault, or its end.
+    pub(crate) fn strike(&mut self, fault: impl FnOnce(&mut Ensemble, Instant)) {
+        fault(&mut self.server, self.now);
+        self.drain();
+    }
+
+    /// Nothing passes between the two servers any more.
+    pub(crate) fn part(&mut self, one: ServerId, other: ServerId) {
+        self.strike(|servers, now| servers.cut(now, one, other));
+        self.strike(|servers, now| servers.cut(now, other, one));
+    }
+
+    /// Everything passes between them again.
+    pub(crate) fn heal(&mut self, one: ServerId, other: ServerId) {
+        self.strike(|servers, now| servers.heal(now, one, other));
+        self.strike(|servers, now| servers.heal(now, other, one));
+    }
+
     /// A connection with that first frame, and all that it got back.
     pub(crate) fn connect(&mut self, request: ConnectRequest) -> (ConnectionId, Vec<FromServer>) {
+        self.connect_to(ServerId::FIRST, request)
+    }
+
+    /// The same, to a certain server.
+    pub(crate) fn connect_to(
+        &mut self,
+        server: ServerId,
+        request: ConnectRequest,
+    ) -> (ConnectionId, Vec<FromServer>) {
         self.connection_count += 1;
         let conn = ConnectionId(self.connection_count);
-        self.server.connect(self.now, ServerId::FIRST, conn, LOCALHOST, request);
+        self.server.connect(self.now, server, conn, LOCALHOST, request);
         self.drain();
         (conn, self.inbox_of(conn))
     }
@@ -151,7 +192,13 @@ impl World {
     /// Another connection for the session of `client`.
     #[track_caller]
     pub(crate) fn reattach(&mut self, client: &Client) -> Client {
-        let (conn, answers) = self.connect(ConnectRequest::reattach(&client.established, Zxid(0)));
+        self.reattach_to(ServerId::FIRST, client)
+    }
+
+    /// The same, to a certain server.
+    #[track_caller]
+    pub(crate) fn reattach_to(&mut self, server: ServerId, client: &Client) -> Client {
+        let (conn, answers) = self.connect_to(server, ConnectRequest::reattach(&client.established, Zxid(0)));
         match answers.into_iter().next() {
             Some(FromServer::Connected(established)) if !established.is_refusal() => {
                 Client { conn, established }

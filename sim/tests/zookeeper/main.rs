@@ -11,12 +11,17 @@
 mod access;
 mod checks;
 mod counters;
+mod ensemble_properties;
+mod faults;
 mod harness;
+mod leaders;
+mod moving;
 mod multi;
 mod operations;
 mod paths;
 mod profile;
 mod properties;
+mod replication;
 mod sessions;
 mod set_watches;
 mod sweep;
