@@ -34,6 +34,7 @@ clippy: ## No warnings, in any combination of features that users can have.
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	# Without `mutations`, which the tests of the workspace switch on, and nobody else.
 	cargo clippy --locked -p queenright-core -- -D warnings
+	cargo clippy --locked -p queenright-sim -- -D warnings
 	cargo clippy --locked -p queenright --all-targets --features tls -- -D warnings
 
 .PHONY: test

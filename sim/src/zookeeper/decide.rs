@@ -4,6 +4,7 @@ use queenright_core::wire::{CreateFlags, CreateForm, ErrorCode, MultiRequest, Op
 
 use super::Profile;
 use super::answer::{Form, Verdict};
+use super::mutation::Mutation;
 use super::prepare::{self, Draft};
 use super::transaction::Change;
 
@@ -135,7 +136,10 @@ fn decide_multi(draft: &mut Draft<'_>, parts: Vec<MultiRequest>, profile: Profil
             Ok(change) => changes.push(change),
             Err(code) => {
                 let verdict = Verdict::PartRefused { part_count: forms.len(), failed: index, code };
-                return Decision { changes: Vec::new(), verdict };
+                if !draft.is_broken(Mutation::MultiRollback) {
+                    changes.clear();
+                }
+                return Decision { changes, verdict };
             }
         }
     }

@@ -9,6 +9,8 @@ use queenright_core::{Instant, SessionId, Zxid};
 
 use super::links::Links;
 use super::log::Log;
+#[cfg(feature = "mutations")]
+use super::mutation::{Broken, Mutation};
 use super::server::{Server, State};
 use super::{ConnectionId, FromServer, Role, ServerConfig, ServerId, Tree};
 
@@ -195,6 +197,14 @@ impl Ensemble {
         let proposed = self.change_by_itself(now, leader, |draft| draft.set_counter(path, next));
         self.run(now);
         proposed
+    }
+
+    /// Breaks a rule on all servers, from now on.
+    #[cfg(feature = "mutations")]
+    pub fn break_rule(&mut self, rule: Mutation) {
+        for server in &mut self.servers {
+            server.replica.tree.broken = Broken(Some(rule));
+        }
     }
 
     /// All servers, in order.

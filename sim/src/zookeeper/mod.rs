@@ -26,6 +26,7 @@ mod invariants;
 mod leader;
 mod links;
 mod log;
+mod mutation;
 mod outstanding;
 mod path;
 mod prepare;
@@ -46,6 +47,7 @@ use queenright_core::wire::{ConnectResponse, ErrorCode, Response, WatchedEvent};
 
 pub use ensemble::Ensemble;
 pub use faults::NoMajority;
+pub use mutation::Mutation;
 pub use tree::{Owner, Tree, Znode};
 
 /// What a server is told once.

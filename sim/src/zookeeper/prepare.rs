@@ -12,6 +12,7 @@ use queenright_core::wire::{
     SetData,
 };
 
+use super::mutation::Mutation;
 use super::outstanding::Outstanding;
 use super::transaction::Change;
 use super::{Owner, Tree, acl, path};
@@ -54,6 +55,11 @@ impl<'a> Draft<'a> {
     /// An empty transaction on top of `tree` and of what is on its way to it.
     pub(super) fn new(tree: &'a Tree, outstanding: &'a Outstanding, author: Author<'a>) -> Self {
         Self { tree, outstanding, author, touched: Touched::new() }
+    }
+
+    /// Whether this rule is broken.
+    pub(super) fn is_broken(&self, rule: Mutation) -> bool {
+        self.tree.broken.is(rule)
     }
 
     /// What the transaction makes of the znodes that it touches.

@@ -8,6 +8,7 @@ use queenright_core::op::{Change as Happening, Stat};
 use queenright_core::wire::Acl;
 use queenright_core::{SessionId, Zxid};
 
+use super::mutation::Mutation;
 use super::transaction::{Change, Effect, SessionChange, Transaction};
 use super::watches::Watches;
 use super::{ConnectionId, Profile, Tree, Znode, path};
@@ -75,6 +76,9 @@ impl Replica {
                 self.sessions.remove(&session);
             }
         }
+        if self.tree.broken.is(Mutation::WatchOrder) {
+            applied.notices.reverse();
+        }
         self.applied = zxid;
         applied
     }
@@ -91,8 +95,12 @@ impl Replica {
                 let znode = Znode::new(data.clone(), Arc::clone(acl), *owner, zxid, time_ms);
                 let stat = znode.stat();
                 self.tree.insert(path, znode);
+                let counts_those_there = self.tree.broken.is(Mutation::SequenceCounter);
                 let parent = self.znode(path::parent(path));
                 parent.children_created = *children_created;
+                if counts_those_there {
+                    parent.children_created = i32::try_from(parent.children.len()).unwrap_or(i32::MAX);
+                }
                 parent.children_changed_by = zxid;
                 self.notify_data(Happening::Created, path, acl, notices);
                 self.notify_parent(path, notices);

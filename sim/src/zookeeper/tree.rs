@@ -8,6 +8,7 @@ use queenright_core::op::Stat;
 use queenright_core::wire::{Acl, Permissions};
 use queenright_core::{SessionId, Zxid};
 
+use super::mutation::Broken;
 use super::path;
 
 /// All znodes of a server.
@@ -18,6 +19,8 @@ pub struct Tree {
     ephemerals: BTreeMap<SessionId, BTreeSet<Arc<str>>>,
     /// Paths of the znodes that a sweep may remove.
     sweepable: BTreeSet<Arc<str>>,
+    /// The rule that a test broke. It stands here because all who decide and all who apply have a tree.
+    pub(super) broken: Broken,
 }
 
 /// One znode.
@@ -55,8 +58,12 @@ impl Tree {
     /// The tree of a server without history.
     #[must_use]
     pub(super) fn new() -> Self {
-        let mut tree =
-            Self { znodes: BTreeMap::new(), ephemerals: BTreeMap::new(), sweepable: BTreeSet::new() };
+        let mut tree = Self {
+            znodes: BTreeMap::new(),
+            ephemerals: BTreeMap::new(),
+            sweepable: BTreeSet::new(),
+            broken: Broken::default(),
+        };
         let open: Arc<[Acl]> = Arc::new([Acl::open()]);
         let readable: Arc<[Acl]> = Arc::new([Acl::new(Permissions::READ, "world", "anyone")]);
         for path in ["/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"] {

@@ -1,5 +1,7 @@
 //! Random steps against the model and against a real server.
 
+use queenright_sim::zookeeper::Mutation;
+
 use crate::model::Model;
 use crate::real::Real;
 use crate::shrink::shrink;
@@ -7,8 +9,11 @@ use crate::side::{Kind, Side};
 use crate::step::Step;
 use crate::{generate, print, trial};
 
-/// How many seeds are tried.
+/// How many seeds are tried, unless `QUEENRIGHT_SEEDS` says it.
 const SEEDS: u64 = 500;
+const SEED_COUNT: &str = "QUEENRIGHT_SEEDS";
+/// A broken rule shows within so many.
+const MUTATION_SEEDS: u64 = 100;
 const SEED: &str = "QUEENRIGHT_SEED";
 
 /// The first step after which the two differ, with what each of them said.
@@ -22,7 +27,7 @@ struct Difference {
 #[ignore = "needs ZooKeeper: make live"]
 fn the_model_answers_as_a_real_server_does() {
     let mut real = Real::start(Kind::Shared);
-    for seed in 0..SEEDS {
+    for seed in 0..number(SEED_COUNT, SEEDS) {
         let steps = generate::steps(seed);
         if difference(&mut Model::new(Kind::Shared), &mut real, &steps).is_some() {
             panic!("{}", report(seed, steps, &mut Model::new(Kind::Shared), &mut real));
@@ -30,11 +35,25 @@ fn the_model_answers_as_a_real_server_does() {
     }
 }
 
+/// The comparison itself: a model that is wrong is found.
+#[test]
+#[ignore = "needs ZooKeeper: make live"]
+fn every_mutation_of_the_model_is_found() {
+    let mut real = Real::start(Kind::Shared);
+    for mutation in Mutation::ALL {
+        let mut model = Model::broken(Kind::Shared, mutation);
+        let mut seeds = 0..MUTATION_SEEDS;
+        let found = seeds.find(|seed| difference(&mut model, &mut real, &generate::steps(*seed)).is_some());
+        let seed = found.unwrap_or_else(|| panic!("{mutation:?} is not found"));
+        println!("{mutation:?}, {}", report(seed, generate::steps(seed), &mut model, &mut real));
+    }
+}
+
 /// Plays the seed of a failure again, and shows what was said.
 #[test]
 #[ignore = "needs ZooKeeper: make live"]
 fn replay() {
-    let seed = std::env::var(SEED).map_or(0, |text| text.parse().expect("a seed is a number"));
+    let seed = number(SEED, 0);
     let (mut model, mut real) = (Model::new(Kind::Shared), Real::start(Kind::Shared));
     let steps = generate::steps(seed);
     for (step, lines) in steps.iter().zip(trial::run(&mut real, &steps)) {
@@ -44,6 +63,10 @@ fn replay() {
     if difference(&mut model, &mut real, &steps).is_some() {
         panic!("{}", report(seed, steps, &mut model, &mut real));
     }
+}
+
+fn number(variable: &str, usual: u64) -> u64 {
+    std::env::var(variable).map_or(usual, |text| text.parse().expect("a number"))
 }
 
 fn difference(model: &mut Model, real: &mut dyn Side, steps: &[Step]) -> Option<Difference> {

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use queenright_sim::zookeeper::Mutation;
+
 use crate::model::Model;
 use crate::parse;
 use crate::real::Real;
@@ -33,6 +35,21 @@ fn the_model_answers_as_real_servers_did() {
         "the model differs from real servers (- is the file, + is the model):\n\n{}",
         failures.join("\n\n")
     );
+}
+
+/// What the traces are worth: whatever rule of the model is broken, one of them tells.
+#[test]
+fn every_mutation_of_the_model_is_found() {
+    let traces = traces();
+    for mutation in Mutation::ALL {
+        let broken = |kind| Model::broken(kind, mutation);
+        let differs =
+            |trace: &str| replay(trace, &mut |kind, steps| trial::run(&mut broken(kind), steps)) != trace;
+        let found: Vec<String> =
+            traces.iter().filter(|(_, trace)| differs(trace)).map(|(file, _)| name(file)).collect();
+        assert!(!found.is_empty(), "no trace is about {mutation:?}");
+        println!("{mutation:?}: {}", found.join(", "));
+    }
 }
 
 /// Records the traces when it is asked to, and otherwise looks whether real servers still answer so.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use queenright_core::wire::{Acl, ConnectRequest, Create, CreateFlags, CreateForm, Request};
 use queenright_core::{Instant, Zxid};
-use queenright_sim::zookeeper::{ConnectionId, Ensemble, FromServer, Profile, ServerConfig, ServerId};
+use queenright_sim::zookeeper::{
+    ConnectionId, Ensemble, FromServer, Mutation, Profile, ServerConfig, ServerId,
+};
 
 use crate::bytes::{self, Ear};
 use crate::place::Place;
@@ -34,6 +36,7 @@ const SETTING_UP: ConnectionId = ConnectionId(0);
 pub(crate) struct Model {
     config: ServerConfig,
     kind: Kind,
+    broken: Option<Mutation>,
     server: Ensemble,
     ears: BTreeMap<Link, Ear>,
     now: Instant,
@@ -59,10 +62,16 @@ impl Model {
             server: Ensemble::new(config.clone(), 1, now),
             config,
             kind,
+            broken: None,
             ears: BTreeMap::new(),
             now,
             next_sweep: now,
         }
+    }
+
+    /// The same, with a rule broken.
+    pub(crate) fn broken(kind: Kind, rule: Mutation) -> Self {
+        Self { broken: Some(rule), ..Self::new(kind) }
     }
 
     fn connect(&mut self, conn: ConnectionId, hello: ConnectRequest) {
@@ -73,6 +82,9 @@ impl Model {
 impl Side for Model {
     fn begin(&mut self) -> Place {
         self.server = Ensemble::new(self.config.clone(), 1, self.now);
+        if let Some(rule) = self.broken {
+            self.server.break_rule(rule);
+        }
         self.ears.clear();
         self.next_sweep = self.now.after(SWEEP_EACH);
         if self.kind == Kind::Fresh {
