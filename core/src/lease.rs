@@ -165,7 +165,7 @@ impl Lease {
                     } else {
                         out.degraded(out.layout.lease(name), Some(code), "no lease record can be made here");
                     }
-                    if code == ErrorCode::NoNode && self.backoff.is_calm() {
+                    if code == ErrorCode::NoNode && self.backoff.is_calm() && out.is_up() {
                         self.backoff.fail(out.now, &out.config, 0);
                         self.create(out);
                         return;

@@ -135,6 +135,7 @@ impl Outbox {
 
     /// Sends `op` in the current session. Machines send only while the link is up.
     pub(crate) fn request(&mut self, owner: Owner, op: Op) -> RequestId {
+        debug_assert!(self.is_up(), "{owner:?} sends without a connection: {op:?}");
         let session_epoch = self.session_epoch();
         self.next_request += 1;
         let id = RequestId(self.next_request);
@@ -177,6 +178,10 @@ impl Outbox {
     /// Creates every ancestor of `path` that may be missing, from the top. Their answers do not matter: what
     /// comes next fails if they do, and only for that reason (no permission on the upper ones is needed then).
     pub(crate) fn create_parents(&mut self, path: &Path) {
+        if !self.is_up() {
+            // The refusal came late: whoever was refused asks again on the next connection.
+            return;
+        }
         let mut missing = Vec::new();
         let mut next = path.parent();
         while let Some(ancestor) = next.filter(|ancestor| ancestor.as_str() != "/") {

@@ -232,7 +232,11 @@ impl Registration {
             State::Reading { read } if request == read => self.decide(outcome, None, out),
             State::Deleting { request: delete } if request == delete => match outcome {
                 Ok(_) | Err(OpError::Refused(ErrorCode::NoNode)) => self.deleted(out),
-                Err(OpError::Refused(ErrorCode::BadVersion) | OpError::Unknown) => self.read(out),
+                Err(OpError::Refused(ErrorCode::BadVersion) | OpError::Unknown) if out.is_up() => {
+                    self.read(out)
+                }
+                // The session ended with it, which is told next.
+                Err(OpError::Refused(ErrorCode::BadVersion) | OpError::Unknown) => {}
                 Err(OpError::Refused(code) | OpError::RefusedAt { code, .. }) => {
                     self.blocked(code, Owned::Maybe, out);
                 }
