@@ -173,7 +173,7 @@ proptest! {
     #[test]
     fn whatever_happens_the_contract_holds(steps in steps(), with_chroot: bool, with_auth: bool) {
         let mut config = Config::new(2);
-        config.chroot = with_chroot.then(|| path("/root"));
+        config.chroot = with_chroot.then(|| path("/base"));
         if with_auth {
             config.credentials.push(Credentials { scheme: "digest".into(), auth: vec![1] });
         }
@@ -226,7 +226,7 @@ proptest! {
                 Step::Event(choice) => {
                     let change = [Change::Created, Change::Deleted, Change::DataChanged, Change::ChildrenChanged]
                         [usize::from(choice) % 4];
-                    let at = ["/a", "/a/b", "/root/c", "not a path"][usize::from(choice / 4) % 4];
+                    let at = ["/a", "/a/b", "/base/c", "not a path"][usize::from(choice / 4) % 4];
                     client.handle_event(now, WatchedEvent { change, path: at.into(), zxid: Zxid(zxid) });
                 }
                 Step::Accept | Step::AcceptOther | Step::Refuse => {
