@@ -54,6 +54,12 @@ impl Violation {
     pub fn new(property: &'static str, detail: impl Into<String>) -> Self {
         Self { property, detail: detail.into() }
     }
+
+    /// Whether nothing wrong happened, but something that should have happened did not.
+    #[must_use]
+    pub fn is_liveness(&self) -> bool {
+        matches!(self.property, "leaders" | "sessions" | "bounded events")
+    }
 }
 
 impl fmt::Display for Life {

@@ -6,7 +6,7 @@ use super::plan::Plan;
 use crate::checkers::Violation;
 
 /// A violation, and what led to it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     violation: Violation,
     trace: Vec<String>,
@@ -29,21 +29,24 @@ impl Failure {
     pub const fn plan(&self) -> &Plan {
         &self.plan
     }
+
+    /// The violation, the end of the trace, and the plan.
+    #[must_use]
+    pub fn story(&self) -> String {
+        let mut story = format!("VIOLATION of {}\n\n", self.violation);
+        for line in &self.trace {
+            story.push_str(line);
+            story.push('\n');
+        }
+        format!("{story}\n{}", self.plan)
+    }
 }
 
 impl fmt::Display for Failure {
-    /// The violation, the end of the trace, the plan, and last the command that plays it again.
+    /// Its story, and as the last line the command that plays it again if its plan is that of its seed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "VIOLATION of {}\n", self.violation)?;
-        for line in &self.trace {
-            writeln!(f, "{line}")?;
-        }
-        writeln!(f, "\n{}", self.plan)?;
         let seed = self.plan.seed;
-        write!(
-            f,
-            "replay: QUEENRIGHT_SEED={seed} cargo test -p queenright-sim --test explorer replay -- --nocapture"
-        )
+        write!(f, "{}\nreplay: cargo run --release -p queenright-sim -- replay {seed}", self.story())
     }
 }
 

@@ -4,14 +4,25 @@ use std::fmt;
 use std::time::Duration;
 
 use queenright_core::Instant;
+use serde::{Deserialize, Serialize};
 
 use super::mix::{Draw, nanos};
 
+/// A fault of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Strike {
+    /// When it strikes.
+    pub when: When,
+    /// What it does.
+    pub fault: Fault,
+}
+
 /// When a fault strikes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum When {
     /// At this time of the simulation.
-    At(Instant),
+    At(#[serde(with = "super::written::instant")] Instant),
     /// This long after a node has submitted its `index`-th request: early steps of the protocol, in which time
     /// stands almost still, are hit as often as later ones.
     AfterRequest {
@@ -20,12 +31,13 @@ pub enum When {
         /// Which of its requests, over all its lives; the first is 1.
         index: u32,
         /// How long after it.
+        #[serde(with = "humantime_serde")]
         delay: Duration,
     },
 }
 
 /// What strikes. Faithful to TCP: a connection stalls or breaks, it never loses one message and lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Fault {
     /// The connection breaks. What the server had not sent yet is lost; of what the client had sent, the first
     /// `delivered` messages still arrive, `linger` later.
@@ -35,6 +47,7 @@ pub enum Fault {
         /// How much of what was under way still reaches the server.
         delivered: u8,
         /// How much later than it would have.
+        #[serde(with = "humantime_serde")]
         linger: Duration,
         /// Whether the server learns of the end at all.
         notice: Notice,
@@ -47,6 +60,7 @@ pub enum Fault {
         /// How much of what was under way still reaches the server.
         delivered: u8,
         /// How much later than it would have.
+        #[serde(with = "humantime_serde")]
         linger: Duration,
     },
     /// The connection stands still, each way for a time of its own. A new one would not.
@@ -54,8 +68,10 @@ pub enum Fault {
         /// Whose connection.
         node: u8,
         /// Towards the server.
+        #[serde(with = "humantime_serde")]
         to_server: Duration,
         /// Towards the client.
+        #[serde(with = "humantime_serde")]
         to_client: Duration,
     },
     /// Nothing passes between the node and the server, on any connection, each way for a time of its own.
@@ -63,8 +79,10 @@ pub enum Fault {
         /// Which node.
         node: u8,
         /// Towards the server.
+        #[serde(with = "humantime_serde")]
         to_server: Duration,
         /// Towards the client.
+        #[serde(with = "humantime_serde")]
         to_client: Duration,
     },
     /// The server ends the session.
@@ -77,6 +95,7 @@ pub enum Fault {
         /// Which node.
         node: u8,
         /// For how long.
+        #[serde(with = "humantime_serde")]
         length: Duration,
         /// At which point.
         point: PausePoint,
@@ -86,10 +105,12 @@ pub enum Fault {
         /// Which node.
         node: u8,
         /// After this long it starts again, under the same name; never when `None`.
+        #[serde(with = "humantime_serde", default, skip_serializing_if = "Option::is_none")]
         restart: Option<Duration>,
         /// How much of what was under way still reaches the server.
         delivered: u8,
         /// How much later than it would have.
+        #[serde(with = "humantime_serde")]
         linger: Duration,
         /// Whether the server learns of the end at all.
         notice: Notice,
@@ -99,7 +120,7 @@ pub enum Fault {
 }
 
 /// Whether the server hears of the end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Notice {
     /// After what still arrives on it.
     Given,
@@ -108,7 +129,7 @@ pub enum Notice {
 }
 
 /// Where in its work a node is paused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PausePoint {
     /// Before it takes the next input.
     BeforeInput,
@@ -117,7 +138,7 @@ pub enum PausePoint {
 }
 
 /// Somebody with a shell and no manners. `pick` chooses among what is there at the time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Hand {
     /// Deletes an instance of a service, or a node's membership.
     DeleteInstance {
@@ -155,7 +176,7 @@ pub enum Hand {
 }
 
 /// Where a foreign child appears.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ForeignPlace {
     /// Among the nodes.
     Nodes,
@@ -211,7 +232,7 @@ pub(super) struct Limits {
 const TIED_REQUEST_MAX: u64 = 60;
 
 /// Draws the moment and the fault, one of the `kinds`.
-pub(super) fn draw(draw: &mut Draw, kinds: &[Kind], limits: &Limits) -> (When, Fault) {
+pub(super) fn draw(draw: &mut Draw, kinds: &[Kind], limits: &Limits) -> Strike {
     let when = if draw.one_in(3) {
         When::AfterRequest {
             node: draw.index(limits.nodes),
@@ -252,7 +273,7 @@ pub(super) fn draw(draw: &mut Draw, kinds: &[Kind], limits: &Limits) -> (When, F
         }
         Kind::Hand => Fault::Hand(hand(draw, limits)),
     };
-    (when, fault)
+    Strike { when, fault }
 }
 
 fn hand(draw: &mut Draw, limits: &Limits) -> Hand {
@@ -327,6 +348,12 @@ impl Fault {
             | Self::Crash { node, .. } => Some(node),
             Self::Hand(_) => None,
         }
+    }
+}
+
+impl fmt::Display for Strike {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.when, self.fault)
     }
 }
 

@@ -15,9 +15,11 @@
 mod alarm;
 mod application;
 mod audit;
+mod campaign;
 mod client;
 pub(crate) mod clock;
 mod drive;
+mod extent;
 mod failure;
 mod fault;
 mod lanes;
@@ -27,14 +29,18 @@ mod perform;
 mod plan;
 mod process;
 mod queue;
+mod repro;
+mod seed;
 mod shape;
 pub(crate) mod show;
+mod shrink;
 mod sometimes;
 mod stale;
 mod strike;
 mod trace;
 mod workload;
 mod world;
+mod written;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -42,9 +48,13 @@ use queenright_core::Config;
 
 use crate::checkers::Violation;
 
+pub use campaign::{Campaign, Report, Tally};
 pub use failure::Failure;
-pub use fault::{Fault, ForeignPlace, Hand, Notice, PausePoint, When};
+pub use fault::{Fault, ForeignPlace, Hand, Notice, PausePoint, Strike, When};
 pub use plan::{ClientPlan, Expiry, Gaps, NetworkPlan, NodePlan, Offline, Order, Plan, Rearmed, Zxids};
+pub use repro::{BadRepro, Repro};
+pub use seed::{NotASeed, parse_seed};
+pub use shrink::{Shrunk, shrink};
 pub use sometimes::{Reached, Sometimes};
 pub use workload::{Action, Step, Watched};
 
@@ -82,8 +92,9 @@ pub fn run_with(plan: &Plan, configure: &dyn Fn(&mut Config)) -> Result<Summary,
         // Once more, for the trace: the first time it would only have cost time.
         match attempt(plan, configure, Tracing::Last) {
             (Err(violation), trace) => Box::new(Failure::new(plan, violation, trace.into_lines())),
-            (Ok(_), _) => {
-                panic!("seed {} failed once, and not again: the run is not deterministic", plan.seed)
+            (Ok(_), trace) => {
+                let detail = format!("seed {} failed once, and not again", plan.seed);
+                Box::new(Failure::new(plan, Violation::new("determinism", detail), trace.into_lines()))
             }
         }
     })

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::fault::{self, Fault, Kind, Limits, When};
+use serde::{Deserialize, Serialize};
+
+use super::fault::{self, Kind, Limits, Strike};
 use super::mix::Draw;
 use super::workload::{self, Action, INSTANCES, Step};
 
@@ -28,27 +30,35 @@ mod label {
 ///
 /// Same plan, same run. Faults and steps are lists, and no delay depends on how many of them there are, so that
 /// one can be taken out without moving the others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Where it was drawn from; delays are drawn from it during the run.
+    #[serde(with = "super::written::seed")]
     pub seed: u64,
     /// How many globals there are.
     pub globals: u8,
     /// How many services there are.
     pub services: u8,
     /// L.
+    #[serde(with = "humantime_serde")]
     pub lease: Duration,
     /// What clients ask for.
+    #[serde(with = "humantime_serde")]
     pub session_timeout: Duration,
     /// The server's tick.
+    #[serde(with = "humantime_serde")]
     pub tick: Duration,
     /// When the faults end.
+    #[serde(with = "humantime_serde")]
     pub heal_at: Duration,
     /// How long after that the last checks are.
+    #[serde(with = "humantime_serde")]
     pub quiet: Duration,
     /// One read in so many of the election's records shows an older state; 0 for none.
     pub stale_one_in: u64,
     /// The slowest stop of an application.
+    #[serde(with = "humantime_serde")]
     pub stop_time_max: Duration,
     /// The nodes.
     pub nodes: Vec<NodePlan>,
@@ -57,43 +67,52 @@ pub struct Plan {
     /// What the clients of this run do where the port's contract leaves it open.
     pub client: ClientPlan,
     /// What goes wrong.
-    pub faults: Vec<(When, Fault)>,
+    pub faults: Vec<Strike>,
     /// What the applications do.
     pub actions: Vec<Action>,
 }
 
 /// One node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NodePlan {
     /// What its clock shows at the beginning, in nanoseconds.
     pub clock_origin: u64,
     /// By how many millionths its clock is too fast.
     pub clock_rate_ppm: i32,
     /// When it starts.
+    #[serde(with = "humantime_serde")]
     pub start_at: Duration,
     /// What its application does at each start.
     pub profile: Vec<Step>,
 }
 
 /// How long messages take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NetworkPlan {
     /// At least.
+    #[serde(with = "humantime_serde")]
     pub delay_min: Duration,
     /// At most, without a spike.
+    #[serde(with = "humantime_serde")]
     pub delay_max: Duration,
     /// One message in so many is held up, and with it what follows on its connection; 0 for none.
     pub spike_one_in: u64,
     /// For how long at most.
+    #[serde(with = "humantime_serde")]
     pub spike_max: Duration,
 }
 
 /// The freedom of a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClientPlan {
     /// After so long without a word from the server the connection is given up.
+    #[serde(with = "humantime_serde")]
     pub connection_timeout: Duration,
     /// Between two attempts to connect.
+    #[serde(with = "humantime_serde")]
     pub reconnect_max: Duration,
     /// What becomes of requests submitted while the connection is down.
     pub offline: Offline,
@@ -102,8 +121,10 @@ pub struct ClientPlan {
     /// Whether replies and events tell their zxid.
     pub zxids: Zxids,
     /// Replies wait up to so long between client and core; state changes do not.
+    #[serde(with = "humantime_serde")]
     pub reply_lag_max: Duration,
     /// Events wait up to so long, and so are overtaken by replies.
+    #[serde(with = "humantime_serde")]
     pub event_lag_max: Duration,
     /// Whether a short gap is always reported.
     pub gaps: Gaps,
@@ -114,7 +135,7 @@ pub struct ClientPlan {
 }
 
 /// What becomes of requests submitted while the connection is down, within a living session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Offline {
     /// They are kept, and sent after the reconnect.
     Kept,
@@ -123,7 +144,7 @@ pub enum Offline {
 }
 
 /// Which watches a client arms again by itself when it reconnects within its session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Rearmed {
     /// All of them, and the server reports what one-shots missed.
     All,
@@ -134,7 +155,7 @@ pub enum Rearmed {
 }
 
 /// In which order replies, events and changes of the session's state reach the core.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Order {
     /// In that of the wire, at once.
     Wire,
@@ -143,7 +164,7 @@ pub enum Order {
 }
 
 /// How a client finds out that its session is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Expiry {
     /// From the server, when it comes back.
     Heard,
@@ -152,7 +173,7 @@ pub enum Expiry {
 }
 
 /// Whether the client's interface shows zxids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Zxids {
     /// It does.
     Shown,
@@ -161,7 +182,7 @@ pub enum Zxids {
 }
 
 /// How gaps in the connection are reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Gaps {
     /// Suspended at their beginning, Reconnected at their end.
     Reported,
@@ -213,7 +234,7 @@ impl Plan {
     }
 }
 
-fn faults(seed: u64, limits: &Limits) -> Vec<(When, Fault)> {
+fn faults(seed: u64, limits: &Limits) -> Vec<Strike> {
     let mut draw = Draw::new(seed, label::FAULTS);
     // Swarm testing (A. Groce et al., ISSTA 2012): a run without breaks finds what breaks would hide.
     let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|_| draw.one_in(2)).collect();
@@ -335,8 +356,8 @@ impl fmt::Display for Plan {
                 node.clock_rate_ppm, node.clock_origin, node.start_at, node.profile
             )?;
         }
-        for (number, (when, fault)) in self.faults.iter().enumerate() {
-            writeln!(f, "  fault {number} {when}: {fault}")?;
+        for (number, strike) in self.faults.iter().enumerate() {
+            writeln!(f, "  fault {number} {strike}")?;
         }
         for action in &self.actions {
             writeln!(f, "  {action}")?;
@@ -348,6 +369,7 @@ impl fmt::Display for Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explorer::Fault;
 
     #[test]
     fn a_seed_draws_one_plan_and_seeds_differ() {
@@ -358,7 +380,7 @@ mod tests {
     #[test]
     fn every_kind_of_fault_is_on_in_some_plans_and_off_in_others() {
         let has =
-            |plan: &Plan, wanted: fn(&Fault) -> bool| plan.faults.iter().any(|(_, fault)| wanted(fault));
+            |plan: &Plan, wanted: fn(&Fault) -> bool| plan.faults.iter().any(|strike| wanted(&strike.fault));
         let kinds: [fn(&Fault) -> bool; 8] = [
             |fault| matches!(fault, Fault::Break { .. }),
             |fault| matches!(fault, Fault::Abandon { .. }),

@@ -19,7 +19,7 @@ impl World<'_> {
         if self.now >= self.heal_at {
             return Ok(());
         }
-        let (_, fault) = self.plan.faults[number as usize];
+        let fault = self.plan.faults[number as usize].fault;
         self.trace.note(self.now, &fault, |line| write!(line, "FAULT {number}: {fault}"));
         match fault {
             Fault::Break { node, delivered, linger, notice } => {

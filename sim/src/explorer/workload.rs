@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use queenright_core::{Instant, Terms};
+use serde::{Deserialize, Serialize};
 
 use super::fault::Limits;
 use super::mix::{Draw, nanos};
@@ -13,7 +14,7 @@ pub(super) const INSTANCES: u8 = 2;
 
 /// One step of an application on one node. A step that makes no sense at its time (the node is down, there is
 /// nothing to unregister) is left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Step {
     /// Stand for a global.
     Campaign {
@@ -76,7 +77,7 @@ pub enum Step {
 }
 
 /// A directory, by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Watched {
     /// The nodes.
     Nodes,
@@ -85,9 +86,11 @@ pub enum Watched {
 }
 
 /// A step at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Action {
     /// When.
+    #[serde(with = "super::written::instant")]
     pub at: Instant,
     /// On which node.
     pub node: u8,

@@ -148,8 +148,8 @@ impl<'a> World<'a> {
         for (node, plan) in (0..).zip(&self.plan.nodes) {
             self.queue.at(self.now.after(plan.start_at), Due::Restart { node });
         }
-        for (number, (when, _)) in (0..).zip(&self.plan.faults) {
-            match *when {
+        for (number, strike) in (0..).zip(&self.plan.faults) {
+            match strike.when {
                 When::At(at) => self.queue.at(at, Due::Fault(number)),
                 When::AfterRequest { node, index, delay } => self.tied.push((node, index, delay, number)),
             }
