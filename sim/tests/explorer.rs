@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use queenright_core::mutation::Mutation;
-use queenright_sim::explorer::{Failure, Plan, Sometimes, narrate, run, run_with};
+use queenright_sim::explorer::{Failure, Plan, Sometimes, run, run_with};
 
 /// The seeds of every test run.
 const SEEDS: Range<u64> = 0..3_000;
@@ -32,19 +32,6 @@ fn the_same_seed_is_the_same_run() {
         let once = run(&plan).unwrap_or_else(|failure| panic!("{failure}"));
         let again = run(&plan).unwrap_or_else(|failure| panic!("{failure}"));
         assert_eq!(once.fingerprint, again.fingerprint, "seed {seed}");
-    }
-}
-
-/// `QUEENRIGHT_SEED=7 cargo test -p queenright-sim --test explorer replay -- --nocapture`
-#[test]
-fn replay() {
-    let Ok(seed) = std::env::var("QUEENRIGHT_SEED") else { return };
-    let seed = seed.parse().expect("QUEENRIGHT_SEED must be a number");
-    let plan = Plan::from_seed(seed);
-    println!("{plan}");
-    match narrate(&plan, &|_| ()) {
-        Ok(summary) => println!("no violation; fingerprint {:016x}", summary.fingerprint),
-        Err(failure) => panic!("{failure}"),
     }
 }
 
@@ -83,9 +70,6 @@ fn a_failure_shows_what_led_to_it_and_ends_with_its_replay() {
     assert!(text.starts_with("VIOLATION of exclusive belief: "), "{text}");
     assert!(text.contains("ELECTED"), "the trace is missing in {text}");
     assert!(text.contains(&plan.to_string()), "the plan is missing in {text}");
-    let replay = format!(
-        "replay: QUEENRIGHT_SEED={} cargo test -p queenright-sim --test explorer replay -- --nocapture",
-        plan.seed
-    );
+    let replay = format!("replay: cargo run --release -p queenright-sim -- replay {}", plan.seed);
     assert_eq!(text.lines().last(), Some(replay.as_str()));
 }

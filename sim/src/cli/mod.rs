@@ -1,12 +1,21 @@
 //! The command line: one file for each subcommand.
 
+pub(crate) mod completions;
+pub(crate) mod explore;
+#[cfg(feature = "mutations")]
+pub(crate) mod mutants;
+pub(crate) mod replay;
+pub(crate) mod report;
+pub(crate) mod shrink;
+mod subject;
 pub(crate) mod zookeeper;
 
 use clap::{Parser, Subcommand};
 
-/// A model of ZooKeeper, for development and tests.
+/// A model of ZooKeeper for development and tests, and a simulator with faults.
 ///
-/// Exit status: 0 when all is well; 1 when something failed; 2 for wrong arguments.
+/// Exit status: 0 when all is well; 1 when something failed or a property does not hold; 2 for wrong arguments; 3 when
+/// the same plan gave different runs; 4 when what should have happened did not.
 #[derive(Debug, Parser)]
 #[command(name = "queenright-sim", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -17,6 +26,12 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Zookeeper(zookeeper::Settings),
+    Explore(explore::Settings),
+    Replay(replay::Settings),
+    Shrink(shrink::Settings),
+    #[cfg(feature = "mutations")]
+    Mutants(mutants::Settings),
+    Completions(completions::Settings),
 }
 
 #[cfg(test)]

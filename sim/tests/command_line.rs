@@ -1,0 +1,101 @@
+//! The program as people call it: what it prints, and what it ends with.
+
+#![allow(clippy::unwrap_used)] // A test may panic.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::{env, fs};
+
+fn program(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_queenright-sim")).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A file below the tests' own directory.
+fn file(name: &str, contents: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, contents).unwrap();
+    path
+}
+
+#[test]
+fn a_campaign_tells_what_it_reached_and_is_the_same_in_another_process() {
+    let fingerprint = |jobs| {
+        let output = program(&["explore", "--seeds", "100", "--first", "6b2698b", "--jobs", jobs]);
+        let told = text(&output.stdout);
+        assert!(output.status.success(), "{told}{}", text(&output.stderr));
+        assert!(told.contains("Elected"), "{told}");
+        let last = told.lines().last().unwrap().to_owned();
+        assert!(last.starts_with("100 runs, "), "{last}");
+        last.split("fingerprint ").nth(1).unwrap().to_owned()
+    };
+    assert_eq!(fingerprint("1"), fingerprint("2"));
+}
+
+#[test]
+fn a_campaign_is_an_object_for_programs() {
+    let output = program(&["explore", "--seeds", "20", "--format", "json"]);
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["runs"], 20);
+    assert_eq!(told["fingerprint"].as_str().unwrap().len(), 16);
+    assert!(told["sometimes"]["Elected"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_replay_shows_the_plan_and_a_trace_has_standard_output_for_itself() {
+    let quiet = program(&["replay", "17"]);
+    assert!(quiet.status.success());
+    let told = text(&quiet.stdout);
+    assert!(told.starts_with("seed 17: "), "{told}");
+    let traced = program(&["replay", "17", "--trace"]);
+    let lines = text(&traced.stdout);
+    assert!(lines.lines().count() > 100);
+    for line in lines.lines() {
+        let time = line.split_whitespace().next().unwrap_or_default();
+        assert!(time.ends_with('s') && time.contains('.'), "this is no line of a trace: {line:?}");
+    }
+    assert_eq!(
+        text(&traced.stderr).lines().last(),
+        told.lines().last(),
+        "both end with the same fingerprint"
+    );
+}
+
+#[test]
+fn what_cannot_be_played_is_told_why_and_ends_with_2() {
+    let told = |arguments: &[&str]| {
+        let output = program(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        text(&output.stderr)
+    };
+    assert!(told(&["replay", "no-such-file"]).contains("there is no file no-such-file"));
+    let garbage = file("garbage.toml", "format = 1\nplan = 3");
+    assert!(told(&["replay", garbage.to_str().unwrap()]).contains("this is no repro file"));
+    let newer = file("newer.toml", "format = 99");
+    assert!(told(&["replay", newer.to_str().unwrap()]).contains("format 99"));
+    assert!(told(&["shrink", "17"]).contains("does not fail"));
+    assert!(told(&["explore", "--first", "HEAD"]).contains("the hash of a commit"));
+}
+
+/// A file names the guard that was taken out when it failed. A program for users cannot take one out, and says so.
+#[test]
+fn a_file_with_a_guard_taken_out_fails_as_it_did() {
+    let regression = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/regressions/NoWait.repro.toml");
+    let output = program(&["replay", regression]);
+    if cfg!(feature = "mutations") {
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stdout).starts_with("VIOLATION of exclusive belief"));
+    } else {
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains("--features mutations"), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn shells_can_complete_it() {
+    let script = text(&program(&["completions", "bash"]).stdout);
+    assert!(script.contains("explore") && script.contains("--seeds"));
+}
