@@ -86,8 +86,8 @@ impl Ensemble {
         self.links.set_delay(from, to, delay);
     }
 
-    /// `server` lags: it takes part in everything, but applies nothing until it is [released](Self::release), or follows
-    /// anew, or leads.
+    /// `server` lags: it takes part in everything, but applies nothing until it is [released](Self::release). Whoever
+    /// begins to follow or to lead has caught up first.
     ///
     /// # Panics
     /// When there is no such server.

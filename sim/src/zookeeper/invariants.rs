@@ -97,13 +97,13 @@ impl Tree {
             if path != "/" {
                 let parent = self.get(path::parent(path));
                 assert!(
-                    parent.is_some_and(|parent| parent.children.contains(path::name(path))),
+                    parent.is_some_and(|parent| parent.children.contains(path)),
                     "the parent of {path} is not there, or does not know it"
                 );
             }
-            for name in &znode.children {
-                let child = format!("{}/{name}", path.trim_end_matches('/'));
-                assert!(self.get(&child).is_some(), "{path} has a child {name}, which is not there");
+            for child in &znode.children {
+                assert_eq!(path::canonical(path::parent(child)), path, "{child} is a child of {path}");
+                assert!(self.get(child).is_some(), "{path} has a child {child}, which is not there");
             }
             match znode.owner() {
                 Owner::Nobody => {}

@@ -201,6 +201,7 @@ impl<'a> Draft<'a> {
         let parent = path::canonical(path::parent(&path));
         let mut above = self.facts(parent)?;
         self.permit(&above, Permissions::CREATE)?;
+        let acl = self.shared(acl, parent, &above);
         let parent: Arc<str> = parent.into();
         let path = if flags.is_sequential() { path + &sequence(above.children_created) } else { path };
         let path = valid(&path)?;
@@ -224,6 +225,16 @@ impl<'a> Draft<'a> {
         };
         self.touched.insert(Arc::clone(&path), Some(facts));
         Ok(Change::Create { path, data: data.map(Into::into), acl, owner, children_created })
+    }
+
+    /// The list `acl`, in the memory of the parent's or of a sibling's if it is the same: so most znodes have none of their
+    /// own.
+    fn shared(&self, acl: Arc<[Acl]>, parent: &str, above: &Facts) -> Arc<[Acl]> {
+        if above.acl == acl {
+            return Arc::clone(&above.acl);
+        }
+        let sibling = self.tree.get(parent).and_then(|znode| self.tree.get(znode.children.first()?));
+        sibling.filter(|sibling| sibling.acl == acl).map_or(acl, |sibling| Arc::clone(&sibling.acl))
     }
 
     /// What is true of the znode at `path` after the changes so far.

@@ -122,5 +122,5 @@ impl<'a> View<'a> {
 }
 
 fn names(znode: &Znode) -> Vec<String> {
-    znode.children.iter().map(|name| name.as_ref().into()).collect()
+    znode.children().map(Into::into).collect()
 }

@@ -14,7 +14,8 @@ use super::path;
 /// All znodes of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
-    znodes: BTreeMap<Arc<str>, Znode>,
+    /// Boxed, because the map's nodes are half empty where names are given out in order.
+    znodes: BTreeMap<Arc<str>, Box<Znode>>,
     /// Paths of the ephemerals of each session that has some.
     ephemerals: BTreeMap<SessionId, BTreeSet<Arc<str>>>,
     /// Paths of the znodes that a sweep may remove.
@@ -29,6 +30,7 @@ pub struct Znode {
     pub(super) data: Option<Arc<[u8]>>,
     pub(super) acl: Arc<[Acl]>,
     pub(super) owner: Owner,
+    /// Their paths: the very ones under which the tree has them.
     pub(super) children: BTreeSet<Arc<str>>,
     /// How many children were ever created: where sequence numbers come from. Not the version that clients see.
     pub(super) children_created: i32,
@@ -68,13 +70,10 @@ impl Tree {
         let readable: Arc<[Acl]> = Arc::new([Acl::new(Permissions::READ, "world", "anyone")]);
         for path in ["/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"] {
             let znode = Znode::new(Some(Arc::new([])), Arc::clone(&open), Owner::Nobody, Zxid(0), 0);
-            tree.znodes.insert(path.into(), znode);
-        }
-        // Nobody created these: they are children, but were never counted as created.
-        for (parent, child) in [("/", "zookeeper"), ("/zookeeper", "config"), ("/zookeeper", "quota")] {
-            if let Some(znode) = tree.znodes.get_mut(parent) {
-                znode.children.insert(child.into());
-            }
+            let path: Arc<str> = path.into();
+            // Nobody created these: they are children, but were never counted as created.
+            tree.adopt(&path);
+            tree.znodes.insert(path, Box::new(znode));
         }
         if let Some(config) = tree.znodes.get_mut("/zookeeper/config") {
             config.acl = readable;
@@ -86,17 +85,17 @@ impl Tree {
     /// The znode at `path`. The empty path is the root, as on a real server.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<&Znode> {
-        self.znodes.get(path::canonical(path))
+        self.znodes.get(path::canonical(path)).map(AsRef::as_ref)
     }
 
     /// The names of the children of the znode at `path`, in order; none when there is no such znode.
     pub fn children(&self, path: &str) -> impl Iterator<Item = &str> {
-        self.get(path).into_iter().flat_map(|znode| znode.children.iter().map(AsRef::as_ref))
+        self.get(path).into_iter().flat_map(Znode::children)
     }
 
     /// All znodes, in the order of their paths. The server's own below `/zookeeper` are among them.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Znode)> {
-        self.znodes.iter().map(|(path, znode)| (path.as_ref(), znode))
+        self.znodes.iter().map(|(path, znode)| (path.as_ref(), znode.as_ref()))
     }
 
     /// How many znodes there are, the root included.
@@ -152,7 +151,7 @@ impl Tree {
     }
 
     pub(super) fn get_mut(&mut self, path: &str) -> Option<&mut Znode> {
-        self.znodes.get_mut(path::canonical(path))
+        self.znodes.get_mut(path::canonical(path)).map(AsMut::as_mut)
     }
 
     /// Puts `znode` at `path`, under the parent that is there.
@@ -166,10 +165,8 @@ impl Tree {
                 self.sweepable.insert(Arc::clone(path));
             }
         }
-        if let Some(parent) = self.get_mut(path::parent(path)) {
-            parent.children.insert(path::name(path).into());
-        }
-        self.znodes.insert(Arc::clone(path), znode);
+        self.adopt(path);
+        self.znodes.insert(Arc::clone(path), Box::new(znode));
     }
 
     /// Takes the znode at `path` out.
@@ -190,9 +187,16 @@ impl Tree {
             }
         }
         if let Some(parent) = self.get_mut(path::parent(path)) {
-            parent.children.remove(path::name(path));
+            parent.children.remove(path);
         }
-        Some(znode)
+        Some(*znode)
+    }
+
+    /// Tells the parent of `path` of its child.
+    fn adopt(&mut self, path: &Arc<str>) {
+        if let Some(parent) = self.get_mut(path::parent(path)).filter(|_| &**path != "/") {
+            parent.children.insert(Arc::clone(path));
+        }
     }
 }
 
@@ -237,6 +241,11 @@ impl Znode {
     #[must_use]
     pub const fn owner(&self) -> Owner {
         self.owner
+    }
+
+    /// The names of its children, in order.
+    pub(super) fn children(&self) -> impl Iterator<Item = &str> {
+        self.children.iter().map(|path| path::name(path))
     }
 
     /// What clients see of it besides its data.
