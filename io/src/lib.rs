@@ -44,6 +44,12 @@ pub use queenright_core::output::{Instance, InstanceChange, RegistrationStatus, 
 pub use queenright_core::{Freshness, Holder, Name, Path, Token};
 pub use registration::Registration;
 
+/// Pages of the documentation that belong to no type.
+pub mod docs {
+    #[doc = include_str!("../docs/performance.md")]
+    pub mod performance {}
+}
+
 /// The code in the README compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
