@@ -291,4 +291,16 @@ mod tests {
         assert_eq!(watch_event(event(9)).unwrap().zxid, Some(Zxid(9)));
         assert_eq!(watch_event(WatchedEvent { path: "x".into(), ..event(9) }), None);
     }
+
+    #[test]
+    fn a_frame_counts_every_part_and_the_chroot() {
+        const LEN: usize = 1_000_000;
+        let set = |len| Write::SetData { path: path("/a/b"), data: vec![0; len], version: Version::Any };
+        let op = Op::Multi(vec![set(500_000), set(499_000)]);
+        assert!(frame_len(&op, 0, 0) < LEN);
+        assert!(frame_len(&op, 1_000, 0) > LEN);
+        let op = Op::Create { path: path("/a"), data: vec![0; 999_900], mode: CreateMode::Ephemeral };
+        assert!(frame_len(&op, 0, 10) < LEN);
+        assert!(frame_len(&op, 0, 100) > LEN);
+    }
 }

@@ -14,9 +14,16 @@ use tokio::sync::watch;
 /// Forwards connections to one server. It runs on a thread of its own, so it outlives the runtime under test.
 pub(crate) struct Relay {
     address: SocketAddr,
-    mode: watch::Sender<Mode>,
+    state: watch::Sender<State>,
     connection_count: Arc<AtomicUsize>,
     bytes_from_clients: Arc<AtomicUsize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    mode: Mode,
+    /// Connections from before the last cut are closed, however soon it was healed.
+    cut_count: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +40,7 @@ enum Mode {
 impl Relay {
     /// Listens on a free port of the loopback, and forwards to `server`.
     pub(crate) fn to(server: SocketAddr) -> Self {
-        let (mode, modes) = watch::channel(Mode::Open);
+        let (state, states) = watch::channel(State { mode: Mode::Open, cut_count: 0 });
         let connection_count = Arc::new(AtomicUsize::new(0));
         let bytes_from_clients = Arc::new(AtomicUsize::new(0));
         let (tell, told) = std::sync::mpsc::channel();
@@ -43,10 +50,10 @@ impl Relay {
             runtime.block_on(async move {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 tell.send(listener.local_addr().unwrap()).unwrap();
-                serve(listener, server, modes, counts).await;
+                serve(listener, server, states, counts).await;
             });
         });
-        Self { address: told.recv().unwrap(), mode, connection_count, bytes_from_clients }
+        Self { address: told.recv().unwrap(), state, connection_count, bytes_from_clients }
     }
 
     /// Where clients should connect.
@@ -66,42 +73,51 @@ impl Relay {
 
     /// Nothing passes any more, and nobody is told.
     pub(crate) fn stall(&self) {
-        self.mode.send_replace(Mode::Stalled);
+        self.enter(Mode::Stalled);
     }
 
     /// Closes all connections; new ones are closed at once.
     pub(crate) fn cut(&self) {
-        self.mode.send_replace(Mode::Cut);
+        self.enter(Mode::Cut);
     }
 
     /// Everything passes again; what was stalled goes on.
     pub(crate) fn heal(&self) {
-        self.mode.send_replace(Mode::Open);
+        self.enter(Mode::Open);
+    }
+
+    fn enter(&self, mode: Mode) {
+        self.state.send_modify(|state| {
+            state.mode = mode;
+            state.cut_count += usize::from(mode == Mode::Cut);
+        });
     }
 }
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        self.mode.send_replace(Mode::Over);
+        self.enter(Mode::Over);
     }
 }
 
 async fn serve(
     listener: TcpListener,
     server: SocketAddr,
-    mut modes: watch::Receiver<Mode>,
+    mut states: watch::Receiver<State>,
     (connection_count, bytes_from_clients): (Arc<AtomicUsize>, Arc<AtomicUsize>),
 ) {
-    let connection_modes = modes.clone();
+    let connection_states = states.clone();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((client, _)) = accepted else { return };
                 connection_count.fetch_add(1, Ordering::Relaxed);
                 let bytes = Arc::clone(&bytes_from_clients);
-                tokio::spawn(relay(client, server, connection_modes.clone(), bytes));
+                let cut_count = connection_states.borrow().cut_count;
+                let weather = Weather { states: connection_states.clone(), cut_count };
+                tokio::spawn(relay(client, server, weather, bytes));
             }
-            over = modes.wait_for(|mode| *mode == Mode::Over) => {
+            over = states.wait_for(|state| state.mode == Mode::Over) => {
                 drop(over);
                 return;
             }
@@ -112,10 +128,10 @@ async fn serve(
 async fn relay(
     client: TcpStream,
     server: SocketAddr,
-    mut modes: watch::Receiver<Mode>,
+    mut weather: Weather,
     bytes_from_client: Arc<AtomicUsize>,
 ) {
-    if passes(&mut modes).await.is_none() {
+    if weather.passes().await.is_none() {
         return;
     }
     let Ok(server) = TcpStream::connect(server).await else { return };
@@ -125,15 +141,15 @@ async fn relay(
     let bytes_from_server = AtomicUsize::new(0);
     // When one direction ends, the connection does.
     tokio::select! {
-        () = forward(client_reads, server_writes, modes.clone(), &bytes_from_client) => {}
-        () = forward(server_reads, client_writes, modes, &bytes_from_server) => {}
+        () = forward(client_reads, server_writes, weather.clone(), &bytes_from_client) => {}
+        () = forward(server_reads, client_writes, weather, &bytes_from_server) => {}
     }
 }
 
 async fn forward(
     mut from: tcp::OwnedReadHalf,
     mut to: tcp::OwnedWriteHalf,
-    mut modes: watch::Receiver<Mode>,
+    mut weather: Weather,
     bytes: &AtomicUsize,
 ) {
     let mut buffer = vec![0; 64 * 1024];
@@ -146,19 +162,34 @@ async fn forward(
                     len
                 }
             },
-            broken = modes.wait_for(|mode| matches!(mode, Mode::Cut | Mode::Over)) => {
-                drop(broken);
-                return;
-            }
+            () = weather.broken() => return,
         };
-        if passes(&mut modes).await.is_none() || to.write_all(&buffer[..len]).await.is_err() {
+        if weather.passes().await.is_none() || to.write_all(&buffer[..len]).await.is_err() {
             return;
         }
     }
 }
 
-/// Waits while stalled; `None` when the connection must go.
-async fn passes(modes: &mut watch::Receiver<Mode>) -> Option<()> {
-    let mode = *modes.wait_for(|mode| *mode != Mode::Stalled).await.ok()?;
-    (mode == Mode::Open).then_some(())
+/// The relay's state, as one connection feels it.
+#[derive(Clone)]
+struct Weather {
+    states: watch::Receiver<State>,
+    /// How many cuts there had been when it began.
+    cut_count: usize,
+}
+
+impl Weather {
+    /// Waits while stalled; `None` when the connection must go.
+    async fn passes(&mut self) -> Option<()> {
+        let State { mode, cut_count } =
+            *self.states.wait_for(|state| state.mode != Mode::Stalled).await.ok()?;
+        (mode == Mode::Open && cut_count == self.cut_count).then_some(())
+    }
+
+    async fn broken(&mut self) {
+        let born_after = self.cut_count;
+        let is_over = |state: &State| state.mode == Mode::Over || state.cut_count > born_after;
+        // An error is the end of the relay.
+        drop(self.states.wait_for(is_over).await);
+    }
 }

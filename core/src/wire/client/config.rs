@@ -23,7 +23,8 @@ pub struct Config {
     /// How long an attempt may take: to connect, and to be given a session.
     pub connect_timeout: Duration,
     /// After so long without a word from the server the connection is given up; never later than two thirds of the
-    /// session timeout that the server grants. A third of it without a request sends a ping.
+    /// session timeout that the server grants. A third of it in which nothing was sent, or nothing was heard, sends a
+    /// ping; without one that had time to be answered nobody despairs.
     pub silence_max: Duration,
     /// How long a close waits for the server.
     pub close_timeout: Duration,

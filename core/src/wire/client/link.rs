@@ -18,6 +18,8 @@ pub(super) struct Link {
     heard_at: Instant,
     sent_at: Instant,
     silence_max: Duration,
+    /// When the first ping since the last quiet was sent; only for as long as one is not answered.
+    pinged_at: Instant,
     /// Sent, and not answered: these have no place in the order of the others.
     pub(super) pings: u32,
     pub(super) auths: u32,
@@ -56,6 +58,7 @@ impl Link {
             heard_at: now,
             sent_at: now,
             silence_max: silence_max.min(session_timeout * 2 / 3).max(SILENCE_MIN),
+            pinged_at: now,
             pings: 0,
             auths: 0,
             set_watches: 0,
@@ -70,12 +73,30 @@ impl Link {
         self.sent_at = now;
     }
 
-    pub(super) fn silent_at(&self) -> Instant {
-        self.heard_at.after(self.silence_max)
+    pub(super) fn pinged(&mut self, now: Instant) {
+        if self.pings == 0 {
+            self.pinged_at = now;
+        }
+        self.pings += 1;
     }
 
+    /// When the server has been silent for too long. Never without a ping that it had time to answer: a client that was
+    /// held up itself has to ask before it despairs.
+    pub(super) fn silent_at(&self) -> Option<Instant> {
+        let answer_time = self.silence_max - self.silence_max / PINGS_PER_SILENCE;
+        let silent_at = self.heard_at.after(self.silence_max).max(self.pinged_at.after(answer_time));
+        (self.pings > 0).then_some(silent_at)
+    }
+
+    /// When to ping next: the server wants to hear something, and so does the client.
     pub(super) fn ping_at(&self) -> Instant {
-        self.sent_at.after(self.silence_max / PINGS_PER_SILENCE)
+        let quiet_since = if self.pings == 0 { self.sent_at.min(self.heard_at) } else { self.sent_at };
+        quiet_since.after(self.silence_max / PINGS_PER_SILENCE)
+    }
+
+    /// The earlier of the two.
+    pub(super) fn due_at(&self) -> Instant {
+        self.silent_at().map_or(self.ping_at(), |silent_at| silent_at.min(self.ping_at()))
     }
 }
 

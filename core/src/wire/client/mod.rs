@@ -15,9 +15,9 @@
 //!             credentials or chroot refused            Waiting
 //! Up          request                                  Up: Send
 //!             reply, event                             Up: Input, in the order of the wire
-//!             nothing sent for a while                 Up: ping
+//!             nothing sent or heard for a while        Up: ping
 //!             reply out of order, misfit, nonsense     as below
-//!             silent for too long, broke               Waiting: Suspended, and what was in flight is Unknown
+//!             pinged and silent for too long, broke    Waiting: Suspended, and what was in flight is Unknown
 //!             close                                    Closing: closeSession
 //! Closing     its answer, its deadline, broke          Closed
 //! any         abandon                                  Lost; Waiting
@@ -285,7 +285,7 @@ impl Client {
             State::Connecting { until } if *until <= now => self.fall(now, Break::ConnectTimeout),
             State::Closing { until, .. } if *until <= now => self.fall(now, Break::Closed),
             State::Preparing { link, .. } | State::Up(link) | State::Closing { link, .. } => {
-                if link.silent_at() <= now {
+                if link.silent_at().is_some_and(|at| at <= now) {
                     self.fall(now, Break::Silent);
                 } else if link.ping_at() <= now {
                     self.ping(now);
@@ -300,8 +300,8 @@ impl Client {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
             State::Waiting { until } | State::Connecting { until } => Some(*until),
-            State::Preparing { link, .. } | State::Up(link) => Some(link.silent_at().min(link.ping_at())),
-            State::Closing { link, until } => Some(link.silent_at().min(link.ping_at()).min(*until)),
+            State::Preparing { link, .. } | State::Up(link) => Some(link.due_at()),
+            State::Closing { link, until } => Some(link.due_at().min(*until)),
             State::Closed => None,
         }
     }
@@ -423,7 +423,7 @@ impl Client {
 
     fn ping(&mut self, now: Instant) {
         if let Some(link) = self.link_mut() {
-            link.pings += 1;
+            link.pinged(now);
         }
         self.send(now, xid::PING, Record::Ping);
     }

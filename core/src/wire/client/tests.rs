@@ -253,6 +253,33 @@ fn silence_is_pinged_and_then_the_server_is_left() {
 }
 
 #[test]
+fn a_client_that_was_held_up_asks_before_it_despairs() {
+    let mut stage = Stage::up();
+    stage.now = stage.now.after(5_000 * MILLIS);
+    assert_eq!(stage.wake(), ["> -2 Ping"]);
+    assert_eq!(stage.reply(xid::PING, 30, Ok(Response::Ping)), Vec::<String>::new());
+    stage.now = stage.now.after(5_000 * MILLIS);
+    let asked_at = stage.now;
+    while stage.client.is_up() {
+        stage.wake();
+    }
+    assert_eq!(stage.now.since(asked_at), 400 * MILLIS);
+}
+
+#[test]
+fn requests_without_answers_do_not_hide_the_silence() {
+    let mut stage = Stage::up();
+    let start = stage.now;
+    while stage.client.is_up() {
+        stage.submit(Op::Sync { path: Path::root() });
+        stage.now = stage.now.after(50 * MILLIS);
+        stage.client.handle_timeout(stage.now);
+        stage.drain();
+    }
+    assert_eq!(stage.now.since(start), 600 * MILLIS);
+}
+
+#[test]
 fn a_short_session_shortens_the_silence() {
     let mut stage = Stage::new(Config::new(1));
     stage.wake();

@@ -17,9 +17,6 @@ use super::acl::AclList;
 /// (the adapter's item 13).
 pub(super) const FRAME_LEN_MAX: usize = 1_000_000;
 
-/// Headers, versions, flags and lengths around the paths and data of one operation: a generous bound.
-const OP_OVERHEAD: usize = 64;
-
 /// What the protocol takes for "any version".
 const ANY_VERSION: i32 = -1;
 
@@ -127,34 +124,6 @@ pub(super) fn call(client: Arc<Client>, acl: Arc<AclList>, op: Op) -> Calling {
             Box::pin(async { Answer::settled(Ok(Reply::WatchRemoved)) })
         }
     }
-}
-
-/// How many bytes `op` takes on the wire, at most.
-pub(super) fn frame_len(op: &Op, chroot_len: usize, acl_len: usize) -> usize {
-    let path_len = |path: &Path| chroot_len + path.as_str().len();
-    OP_OVERHEAD
-        + match op {
-            Op::Create { path, data, .. } => path_len(path) + data.len() + acl_len,
-            Op::SetData { path, data, .. } => path_len(path) + data.len(),
-            Op::Delete { path, .. }
-            | Op::GetData { path, .. }
-            | Op::Exists { path, .. }
-            | Op::GetChildren { path, .. }
-            | Op::AddWatch { path }
-            | Op::RemoveWatch { path, .. }
-            | Op::Sync { path } => path_len(path),
-            Op::Multi(writes) => writes
-                .iter()
-                .map(|write| {
-                    OP_OVERHEAD
-                        + match write {
-                            Write::Create { path, data, .. } => path_len(path) + data.len() + acl_len,
-                            Write::SetData { path, data, .. } => path_len(path) + data.len(),
-                            Write::Delete { path, .. } | Write::Check { path, .. } => path_len(path),
-                        }
-                })
-                .sum(),
-        }
 }
 
 /// The watch that a successful `op` leaves.
@@ -331,10 +300,6 @@ fn stat(stat: &zookeeper_client::Stat) -> Stat {
 mod tests {
     use super::*;
 
-    fn path(text: &str) -> Path {
-        Path::new(text).unwrap()
-    }
-
     #[test]
     fn only_the_white_list_is_definite() {
         assert_eq!(Answer::failed(&Error::NoNode).outcome, Err(OpError::Refused(ErrorCode::NoNode)));
@@ -356,21 +321,6 @@ mod tests {
         }
         assert!(Answer::failed(&Error::UnexpectedError("x".into())).suspect);
         assert!(!Answer::failed(&Error::ConnectionLoss).suspect);
-    }
-
-    #[test]
-    fn a_frame_counts_every_part_and_the_chroot() {
-        let set = |len| Write::SetData { path: path("/a/b"), data: vec![0; len], version: Version::Any };
-        let op = Op::Multi(vec![set(500_000), set(499_000)]);
-        assert!(frame_len(&op, 0, 0) < FRAME_LEN_MAX);
-        assert!(frame_len(&op, 1_000, 0) > FRAME_LEN_MAX);
-        let op = Op::Create {
-            path: path("/a"),
-            data: vec![0; 999_900],
-            mode: queenright_core::op::CreateMode::Ephemeral,
-        };
-        assert!(frame_len(&op, 0, 10) < FRAME_LEN_MAX);
-        assert!(frame_len(&op, 0, 100) > FRAME_LEN_MAX);
     }
 
     #[test]

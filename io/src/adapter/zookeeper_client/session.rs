@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use queenright_core::op::{ErrorCode, OpError, Outcome, Reply, WatchKind};
+use queenright_core::wire::convert::frame_len;
 use queenright_core::{Input, Op, Path, Request, RequestId, SessionEpoch, SessionEvent};
 use tokio::time::Instant;
 use tracing::warn;
@@ -14,7 +15,7 @@ use zookeeper_client::{Client, Error, SessionState};
 
 use super::acl::AclList;
 use super::connect::{Connector, Established, States};
-use super::request::{Answer, Calling, FRAME_LEN_MAX, call, frame_len, watch_of};
+use super::request::{Answer, Calling, FRAME_LEN_MAX, call, watch_of};
 use super::watches::{Fired, WATCH_BYTES_MAX, Watches};
 
 /// A session that lived this long was worth having: after it the next attempt is made at once.
