@@ -1,4 +1,5 @@
-//! The body of the fuzz target `coordinator`: bytes become a history, and the coordinator keeps its contract.
+//! The bodies of the fuzz targets: [`wire()`] is one file. This one is about `coordinator`: bytes become a history, and
+//! the coordinator keeps its contract.
 //!
 //! The world here is not a ZooKeeper but a liar: answers fit their requests mostly, and tell whatever the bytes
 //! say; sessions contradict themselves; events come that nobody asked for; answers come twice, or for nothing. So
@@ -7,12 +8,15 @@
 //! same outputs for the same history.
 
 mod liar;
+mod wire;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
+
+pub use wire::wire;
 
 use crate::layout::{Layout, Place};
 use crate::op::{Change, OpError, Outcome, WatchEvent};
