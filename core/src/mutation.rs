@@ -18,10 +18,14 @@ pub enum Mutation {
     AdoptFromDeadSession,
     /// After a reconnect in the same session, caches list again but do not arm their watches.
     WatchNotRearmed,
+    /// That an application has stopped ends the term that runs, whichever it was said of.
+    StoppedOfAnyTerm,
+    /// What a refused take-over was based on is not read again (rule 9).
+    RefusalNotReadAgain,
 }
 
 impl Mutation {
-    /// All of them.
+    /// All that the explorer finds.
     pub const ALL: [Self; 6] = [
         Self::LeaseFromReply,
         Self::NoWait,
@@ -30,4 +34,7 @@ impl Mutation {
         Self::AdoptFromDeadSession,
         Self::WatchNotRearmed,
     ];
+
+    /// Those that a scenario of the museum is known to find, and the explorer is not, as yet.
+    pub const SCRIPTED: [Self; 2] = [Self::StoppedOfAnyTerm, Self::RefusalNotReadAgain];
 }

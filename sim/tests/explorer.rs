@@ -57,6 +57,8 @@ fn every_guard_is_missed_when_it_is_taken_out() {
             Mutation::CreateSentTwice => &["lease names"],
             Mutation::AdoptFromDeadSession => &["registrations"],
             Mutation::WatchNotRearmed => &["caches"],
+            Mutation::StoppedOfAnyTerm => &["alternation"],
+            Mutation::RefusalNotReadAgain => &["bounded requests"],
         };
         assert!(expected.contains(&violation.property), "{mutation:?} was found by {violation}");
     }

@@ -10,7 +10,7 @@ use crate::cache::Cache;
 use crate::config::Config;
 use crate::election::{Election, Standing};
 use crate::error::InvalidConfig;
-use crate::ids::{RegistrationId, Zxid};
+use crate::ids::{RegistrationId, SessionEpoch, Zxid};
 use crate::input::{HostEvent, Input};
 use crate::janitor::Janitor;
 use crate::lease::Lease;
@@ -93,6 +93,8 @@ pub struct Coordinator {
     registered_paths: BTreeMap<(Directory, Name), RegistrationId>,
     registrations_made: u64,
     highest_zxid: Option<Zxid>,
+    /// The session in which it was told that the ensemble has gone back in time.
+    regressed_in: Option<SessionEpoch>,
     out: Outbox,
 }
 
@@ -121,6 +123,7 @@ impl Coordinator {
             registered_paths: BTreeMap::new(),
             registrations_made: 0,
             highest_zxid: None,
+            regressed_in: None,
             out: Outbox::new(config, now),
         })
     }

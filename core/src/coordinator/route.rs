@@ -1,6 +1,7 @@
 //! Where inputs, answers and deadlines go: to the small machines, each of which knows nothing of the others.
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::vec::Vec;
 
 use super::{Coordinator, Phase};
@@ -132,8 +133,20 @@ impl Coordinator {
         outcome: Outcome,
     ) -> Outcome {
         let Some(zxid) = zxid else { return outcome };
-        if in_flight.shape.is_read() && self.highest_zxid.is_some_and(|highest| zxid < highest) {
-            return Err(OpError::Unknown);
+        let epoch = in_flight.session_epoch;
+        if let Some(highest) = self.highest_zxid.filter(|highest| zxid < *highest) {
+            if in_flight.shape.is_read() {
+                return Err(OpError::Unknown);
+            }
+            // A follower may be behind with what it lets read, and not with what it orders: this is no follower that lags.
+            if self.regressed_in != Some(epoch) {
+                self.regressed_in = Some(epoch);
+                let reason = format!(
+                    "the ensemble is at {zxid}, and was at {highest}: it has lost what this node has seen; nothing is read \
+                     until it is there again, or until this node restarts"
+                );
+                self.out.degraded(self.out.layout.root.clone(), None, reason);
+            }
         }
         self.highest_zxid = self.highest_zxid.max(Some(zxid));
         outcome

@@ -24,6 +24,7 @@ use super::term::{Known, Phase, Term, TermView};
 use crate::backoff::{Backoff, mix, salt};
 use crate::ids::RequestId;
 use crate::lease::is_own;
+use crate::mutation::Mutation;
 use crate::op::{CreateMode, ErrorCode, Op, OpError, Outcome, Reply, Version, Write, WriteReply};
 use crate::outbox::{Fact, InFlight, LeaseName, Outbox, Owner, exactly};
 use crate::output::{Event, Holder, StopReason, Terms};
@@ -347,7 +348,8 @@ impl Global {
     /// The application of the term `token` has stopped, after it was told to or by itself.
     pub(crate) fn handle_stopped(&mut self, token: crate::ids::Token, out: &mut Outbox) {
         let Role::Holding(term) = &mut self.role else { return };
-        if term.token() != token || term.phase() == Phase::Pending {
+        let is_of_this_term = term.token() == token || out.config.is_mutated(Mutation::StoppedOfAnyTerm);
+        if !is_of_this_term || term.phase() == Phase::Pending {
             return;
         }
         // By itself, or as told. In the first case the candidacy ends unless it is for many terms, or another
@@ -423,7 +425,9 @@ impl Global {
 
     /// Its record was not as it should be: nothing is done again on the strength of what was read of it before.
     fn doubt_holder(&self, out: &mut Outbox) {
-        if let Some(lease) = &self.observed {
+        if let Some(lease) = &self.observed
+            && !out.config.is_mutated(Mutation::RefusalNotReadAgain)
+        {
             out.tell(Fact::RecordInDoubt(Arc::clone(lease)));
         }
     }

@@ -8,6 +8,7 @@ use queenright_core::{
 };
 
 use super::naive::Naive;
+use super::past::{Journey, travels_in_time};
 use super::{Entry, Flaw, alone, foreign, naive, without};
 use crate::checkers::Violation;
 use crate::scenario::{Call, Kind, Machine, Museum, T, Which, nodes, service};
@@ -45,6 +46,14 @@ pub(super) const ENTRIES: &[Entry] = &[
     naive("silent-initial-load-failure", "R/X", silent_initial_load_failure, Flaw::FailedLoadIsDone, CACHES),
     naive("ready-before-loaded", "R", ready_before_loaded, Flaw::ReadyBeforeLoaded, CACHES),
     naive("load-vs-event-race", "R", load_vs_event_race, Flaw::IgnoresEventsWhileLoading, CACHES),
+    alone(
+        "inflight-read-overwrites-newer",
+        "X",
+        newer_stays,
+        older_overwrites,
+        "naive machine `LastAnswerWins`",
+        CACHES,
+    ),
     naive(
         "negative-cache-without-watch",
         "S",
@@ -299,6 +308,18 @@ fn poison_payload_kills_discovery(m: &mut Museum) {
     m.settle();
     let seen = m.instances(a, &service("x"));
     m.expect(CACHES, seen.contains(&"b".to_owned()), "a bad instance took a good one along");
+}
+
+fn newer_stays() -> Result<(), Violation> {
+    let name = Name::new("A").map_err(|error| Violation::new("names", error.to_string()))?;
+    let mut core = Coordinator::new(Config::new(name, Incarnation(1)), Instant::ORIGIN)
+        .map_err(|error| Violation::new("configuration", error.to_string()))?;
+    travels_in_time(&mut core, Journey::OtherServer)
+}
+
+fn older_overwrites() -> Result<(), Violation> {
+    let name = Name::new("A").map_err(|error| Violation::new("names", error.to_string()))?;
+    travels_in_time(&mut Naive::new(Flaw::LastAnswerWins, name, Incarnation(1)), Journey::OtherServer)
 }
 
 /// What a machine says that was closed and hears of a new connection.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use queenright_core::mutation::Mutation;
 use queenright_core::{Holder, Terms};
 
-use super::{Entry, Flaw, naive};
+use super::{Entry, Flaw, foreign, naive, without};
 use crate::scenario::{Kind, L, Museum, T, Which};
 
 const LEADERS: &str = "leaders";
@@ -38,6 +39,12 @@ pub(super) const ENTRIES: &[Entry] = &[
     naive("elected-but-thinks-follower", "R", elected_but_thinks_follower, Flaw::GivesUpOnError, LEADERS),
     naive("single-notification-trusted", "R", single_notification_trusted, Flaw::TrustsOldWatches, LEADERS),
     naive("not-in-list-hot-loop", "R", not_in_list_hot_loop, Flaw::ListsInCircles, REQUESTS),
+    foreign(
+        "wedged-leader-with-live-session",
+        "O",
+        "a process that stalls does not beat, and is deposed; that an application stalls in a process that does not, is for \
+         its host to notice: it says `Stopped`, or resigns",
+    ),
     naive(
         "declined-leadership-never-rejoins",
         "R",
@@ -61,6 +68,14 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     naive("wrong-predecessor-spin", "R", wrong_predecessor_spin, Flaw::EverybodyWatchesTheFirst, REQUESTS),
     naive("flap-on-every-suspend", "O", flap_on_every_suspend, Flaw::FlapsOnSuspend, STABILITY),
+    without("stale-cache-cas-loop", "R", stale_cache_cas_loop, Mutation::RefusalNotReadAgain, REQUESTS),
+    without(
+        "double-change-drops-handlers",
+        "R",
+        double_change_drops_handlers,
+        Mutation::StoppedOfAnyTerm,
+        "alternation",
+    ),
     naive("leader-query-race", "R/S", leader_query_race, Flaw::LookupRaceIsAnError, LEADERS),
     naive(
         "original-failed-election-forgets-candidate",
@@ -294,6 +309,38 @@ fn flap_on_every_suspend(m: &mut Museum) {
     m.settle();
     let elections = m.elections_of(a) + m.elections_of(b);
     m.expect(STABILITY, elections == 1, &format!("ten blips led to {elections} elections"));
+}
+
+fn stale_cache_cas_loop(m: &mut Museum) {
+    let (a, b) = (m.node("A"), m.node("B"));
+    m.campaign(a, "boss");
+    m.until_leads(a, "boss");
+    m.campaign(b, "boss");
+    m.run(SECOND);
+    // B does not see A's beats, and takes it for dead: its take-over is refused, for what it knows is old.
+    m.hold_events(b);
+    m.run(3 * L);
+    m.expect_leader(a, "boss");
+    m.release(b);
+    m.settle();
+}
+
+fn double_change_drops_handlers(m: &mut Museum) {
+    let a = m.node("A");
+    m.stop_takes(a, Some(2 * L));
+    m.campaign(a, "boss");
+    m.until_leads(a, "boss");
+    m.run(SECOND);
+    // The term ends, another one begins, and only then the first one's application has stopped.
+    m.cut(a);
+    m.until_follows(a, "boss");
+    m.run(SECOND);
+    m.heal(a);
+    m.until_leads(a, "boss");
+    m.stop_takes(a, Some(Duration::ZERO));
+    m.run(2 * L);
+    m.expect_leader(a, "boss");
+    m.settle();
 }
 
 fn leader_query_race(m: &mut Museum) {

@@ -10,11 +10,17 @@
 //! assert_eq!(entry.run(None), Ok(()));
 //! ```
 
+mod access;
 mod cache;
+mod desk;
 mod election_liveness;
 mod election_safety;
+mod misuse;
 pub(crate) mod naive;
+mod past;
 mod registration;
+mod scale;
+mod session;
 mod table;
 
 use queenright_core::Config;

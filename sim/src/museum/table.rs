@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{Entry, State, Wrong, cache, election_liveness, election_safety, registration};
+use super::{
+    Entry, State, Wrong, access, cache, election_liveness, election_safety, misuse, registration, scale,
+    session,
+};
 
 /// Entries about one thing.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +22,10 @@ pub const GROUPS: &[Group] = &[
     Group { title: "Election liveness", entries: election_liveness::ENTRIES },
     Group { title: "Ephemeral registration", entries: registration::ENTRIES },
     Group { title: "Cache and watch", entries: cache::ENTRIES },
+    Group { title: "Session and connection", entries: session::ENTRIES },
+    Group { title: "Auth, ACL, chroot", entries: access::ENTRIES },
+    Group { title: "Scale and limits", entries: scale::ENTRIES },
+    Group { title: "API misuse", entries: misuse::ENTRIES },
 ];
 
 /// All entries, in order.

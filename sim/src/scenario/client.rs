@@ -133,7 +133,9 @@ impl Client {
     }
 
     pub(super) fn receive(&mut self, now: Instant, message: FromServer) {
-        self.heard_at = now;
+        if message != FromServer::Close {
+            self.heard_at = now;
+        }
         match (self.state, message) {
             (State::Connecting { .. }, FromServer::Connected(response)) => self.accepted(now, response),
             (State::Up, FromServer::Reply { xid: PING_XID, zxid, .. }) => {

@@ -10,6 +10,7 @@ crate::exhibits! {
     silent_initial_load_failure,
     ready_before_loaded,
     load_vs_event_race,
+    inflight_read_overwrites_newer,
     negative_cache_without_watch,
     invalidation_under_wrong_key,
     ttl_on_watch_backed_cache,

@@ -16,6 +16,8 @@ crate::exhibits! {
     higher_sequence_counted_as_blocker,
     wrong_predecessor_spin,
     flap_on_every_suspend,
+    stale_cache_cas_loop,
+    double_change_drops_handlers,
     leader_query_race,
     original_failed_election_forgets_candidate,
     original_waits_behind_own_orphan,

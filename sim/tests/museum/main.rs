@@ -1,9 +1,13 @@
 //! The museum of known bugs: every entry that is a scenario is a test here, under its name.
 
+mod access;
 mod cache;
 mod election_liveness;
 mod election_safety;
+mod misuse;
 mod registration;
+mod scale;
+mod session;
 mod table;
 
 use queenright_sim::museum;
@@ -32,5 +36,15 @@ pub(crate) use exhibits;
 
 /// What is played, group by group.
 fn played() -> impl Iterator<Item = &'static [&'static str]> {
-    [election_safety::PLAYED, election_liveness::PLAYED, registration::PLAYED, cache::PLAYED].into_iter()
+    [
+        election_safety::PLAYED,
+        election_liveness::PLAYED,
+        registration::PLAYED,
+        cache::PLAYED,
+        session::PLAYED,
+        access::PLAYED,
+        scale::PLAYED,
+        misuse::PLAYED,
+    ]
+    .into_iter()
 }

@@ -131,4 +131,10 @@ pub enum Flaw {
     IgnoresEventsWhileLoading,
     /// Giving up one watch gives up all that are near it.
     WatchesAreShared,
+    /// Beyond some number of changes of the session's state, the rest is dropped.
+    StatesDropped,
+    /// A session that is told of is believed in, however old.
+    BelievesEveryEpoch,
+    /// Parents are made first, and that they cannot be is an error.
+    ParentsFirst,
 }

@@ -28,6 +28,9 @@ use registration::Registration;
 /// Pauses between retries, where there are any.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// How many changes of state fit into a queue that drops the rest.
+const STATES_MAX: u32 = 151;
+
 /// A naive machine.
 #[derive(Debug)]
 pub(crate) struct Naive {
@@ -40,6 +43,7 @@ pub(crate) struct Naive {
     epoch: SessionEpoch,
     session: Option<SessionId>,
     requests: u64,
+    states: u32,
     in_flight: BTreeMap<RequestId, Pending>,
     candidacies: BTreeMap<Name, Candidacy>,
     registrations: BTreeMap<RegistrationId, Registration>,
@@ -69,6 +73,7 @@ enum Phase {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pending {
     Nothing,
+    Parent(RegistrationId),
     Candidate(Name),
     Queue(Name),
     Own(Name, String),
@@ -110,6 +115,7 @@ impl Naive {
             epoch: SessionEpoch(0),
             session: None,
             requests: 0,
+            states: 0,
             in_flight: BTreeMap::new(),
             candidacies: BTreeMap::new(),
             registrations: BTreeMap::new(),
@@ -145,6 +151,10 @@ impl Naive {
     }
 
     fn make_parents(&mut self, path: &Path) {
+        self.make_parents_for(path, &Pending::Nothing);
+    }
+
+    fn make_parents_for(&mut self, path: &Path, pending: &Pending) {
         let mut missing = Vec::new();
         let mut next = path.parent();
         while let Some(ancestor) = next.filter(|ancestor| ancestor.as_str() != "/") {
@@ -152,12 +162,19 @@ impl Naive {
             missing.push(ancestor);
         }
         for path in missing.into_iter().rev() {
-            self.send(Pending::Nothing, Op::Create { path, data: Vec::new(), mode: CreateMode::Persistent });
+            self.send(pending.clone(), Op::Create { path, data: Vec::new(), mode: CreateMode::Persistent });
         }
     }
 
     fn session_event(&mut self, event: SessionEvent) {
+        self.states += 1;
+        if self.has(Flaw::StatesDropped) && self.states > STATES_MAX {
+            return;
+        }
         match event {
+            SessionEvent::Connected { session_epoch, .. }
+                if session_epoch < self.epoch && !self.has(Flaw::BelievesEveryEpoch) => {}
+            SessionEvent::Reconnected if self.session.is_none() && !self.has(Flaw::BelievesEveryEpoch) => {}
             SessionEvent::Connected { session_epoch, session } => {
                 self.link = Link::Up;
                 self.epoch = session_epoch;
@@ -192,6 +209,7 @@ impl Naive {
     fn answered(&mut self, pending: Pending, outcome: Outcome) {
         match pending {
             Pending::Nothing => {}
+            Pending::Parent(id) => self.parent_made(id, &outcome),
             Pending::Candidate(global) => self.candidate_created(&global, outcome),
             Pending::Queue(global) => self.queue_listed(&global, outcome),
             Pending::Own(global, znode) => self.own_read(&global, &znode, outcome),

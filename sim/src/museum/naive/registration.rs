@@ -106,6 +106,9 @@ impl Naive {
         let path = registration.path.clone();
         if !registration.made_parents {
             registration.made_parents = true;
+            if self.has(Flaw::ParentsFirst) {
+                return self.make_parents_for(&path, &Pending::Parent(id));
+            }
             self.make_parents(&path);
         }
         self.send(Pending::Create(id), Op::Create { path, data, mode: CreateMode::Ephemeral });
@@ -155,6 +158,14 @@ impl Naive {
                 let pause = if self.has(Flaw::RetriesAtOnce) { PAUSE / 1000 } else { PAUSE };
                 self.wake_in(pause, Alarm::Registration(id));
             }
+        }
+    }
+
+    /// Its creation waits for that of its parents, which may not be its to make.
+    pub(super) fn parent_made(&mut self, id: RegistrationId, outcome: &Outcome) {
+        match outcome {
+            Ok(_) | Err(OpError::Refused(ErrorCode::NodeExists)) => self.create(id),
+            Err(_) => self.status(id, RegistrationStatus::Blocked { code: ErrorCode::NoAuth }),
         }
     }
 
