@@ -447,7 +447,8 @@ async fn guarded_writes_stop_with_the_term() {
     let sabotage = within(PATIENCE, other.elected()).await.unwrap();
     sabotage.guard(vec![set("/queenright/globals/g/term")]).await.unwrap();
     let refused = leadership.guard(vec![set("/state")]).await;
-    assert_eq!(refused, Err(GuardError::Fenced));
+    // By ZooKeeper, or by this node, when the event on the record was quicker than this call.
+    assert!(matches!(refused, Err(GuardError::Fenced | GuardError::NotLeading)), "{refused:?}");
     assert!(!leadership.is_valid() && leadership.stopping().is_cancelled());
     assert_eq!(leadership.guard(vec![set("/state")]).await, Err(GuardError::NotLeading));
 }

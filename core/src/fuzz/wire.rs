@@ -37,12 +37,11 @@ fn from_client(body: &[u8]) {
     if let Ok((xid, request)) = Request::decode(body) {
         let again = framed(|out| request.encode(xid, out));
         let decoded = Request::decode(&again);
-        match request {
-            // What could not be read is not kept, so it is written without a body; that is complete for some.
-            Request::Garbled { opcode } => {
-                assert_eq!(decoded.map(|(_, again)| again.opcode()), Ok(Ok(opcode)))
-            }
-            request => assert_eq!(decoded, Ok((xid, request))),
+        // What could not be read is not kept, so it is written without a body; that is complete for some.
+        if let Request::Garbled { opcode } = request {
+            assert_eq!(decoded.map(|(_, again)| again.opcode()), Ok(Ok(opcode)));
+        } else {
+            assert_eq!(decoded, Ok((xid, request)));
         }
     }
 }

@@ -205,6 +205,8 @@ impl ZooKeeper {
                 Ok(()) => return,
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+                // A busy server has not answered in time; the next try finds the session, or that it has gone.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => panic!("the session {session:#x} cannot be closed: {error}"),
             }
         }

@@ -153,15 +153,13 @@ fn sends_minus_one(record: impl Fn(&Op) -> Option<i32>) -> Result<(), Violation>
 }
 
 fn minus_one_is_a_version() -> Result<(), Violation> {
-    sends_minus_one(|op| match convert::request(op, &[]) {
-        Record::SetData(set) => Some(set.version),
-        _ => None,
+    sends_minus_one(|op| {
+        if let Record::SetData(set) = convert::request(op, &[]) { Some(set.version) } else { None }
     })
 }
 
 fn minus_one_is_any() -> Result<(), Violation> {
-    sends_minus_one(|op| match op {
-        Op::SetData { version: Version::Exactly(version), .. } => Some(*version),
-        _ => None,
+    sends_minus_one(|op| {
+        if let Op::SetData { version: Version::Exactly(version), .. } = op { Some(*version) } else { None }
     })
 }
