@@ -59,6 +59,22 @@ impl Shape {
         }
     }
 
+    /// Whether the leader decided it: such an answer is never behind one that any server gave before. All others come
+    /// from the server that the client is connected to, which may be.
+    pub(crate) fn is_write(&self) -> bool {
+        match self {
+            Self::Created(_) | Self::CreatedInSequence(_) | Self::Deleted | Self::Set | Self::Multi(_) => {
+                true
+            }
+            Self::Data
+            | Self::Exists
+            | Self::Children
+            | Self::WatchAdded
+            | Self::WatchRemoved
+            | Self::Synced => false,
+        }
+    }
+
     pub(crate) fn fits(&self, reply: &Reply) -> bool {
         match reply {
             Reply::Created { path: created, .. } => match self {

@@ -138,8 +138,9 @@ impl Coordinator {
             if in_flight.shape.is_read() {
                 return Err(OpError::Unknown);
             }
-            // A follower may be behind with what it lets read, and not with what it orders: this is no follower that lags.
-            if self.regressed_in != Some(epoch) {
+            // Not a follower that lags. (What a server does not know at all it answers with a negative zxid.)
+            let is_regress = in_flight.shape.is_write() && zxid > Zxid(0);
+            if is_regress && self.regressed_in != Some(epoch) {
                 self.regressed_in = Some(epoch);
                 let reason = format!(
                     "the ensemble is at {zxid}, and was at {highest}: it has lost what this node has seen; nothing is read \
