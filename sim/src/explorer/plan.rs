@@ -166,7 +166,7 @@ pub enum Order {
 /// How a client finds out that its session is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Expiry {
-    /// From the server, when it comes back.
+    /// From the server, when it comes back; by itself only when no server has spoken to it for two session timeouts.
     Heard,
     /// Also by itself, after a long silence, as zookeeper-client 0.11.
     Guessed,

@@ -7,6 +7,7 @@
 //! ```text
 //! state       event                                    next
 //! Waiting     pause over                               Connecting: Connect
+//!             the same, long without a connection      Lost; Connecting: Connect, for a new session
 //! Connecting  accepted, new session                    Preparing: credentials, is the chroot there?
 //!             accepted, the session it knows           Up: credentials, watches; Reconnected
 //!             refused, or another session              Lost; Waiting, or Preparing
@@ -31,6 +32,7 @@ mod config;
 mod link;
 mod output;
 mod prepare;
+mod retry;
 mod watches;
 
 #[cfg(test)]
@@ -46,7 +48,6 @@ pub use config::{Config, Credentials};
 pub use output::{Break, Output};
 pub use watches::{Matching, Watches};
 
-use crate::backoff;
 use crate::ids::{SessionEpoch, SessionId, Zxid};
 use crate::input::{Input, SessionEvent};
 use crate::op::{self, Op, OpError, Outcome};
@@ -58,6 +59,11 @@ use crate::wire::{
 };
 use chroot::Chroot;
 use link::{Awaited, Link};
+use retry::Retry;
+
+/// So many session timeouts after its last connection a session is given up: no leader keeps it for so long, unless there
+/// was none all the time.
+const OVERDUE_TIMEOUTS: u32 = 2;
 
 /// A client of ZooKeeper.
 ///
@@ -82,6 +88,8 @@ pub struct Client {
     state: State,
     /// The session that the core knows of.
     session: Option<ConnectResponse>,
+    /// When the last connection of that session was left, if it has none.
+    left_at: Instant,
     session_epoch: SessionEpoch,
     xid: i32,
     /// In the order of their answers. As long as the embedder submits: it bounds what is in flight.
@@ -111,14 +119,6 @@ enum State {
     Closed,
 }
 
-/// Whose turn it is, and how long to wait before it.
-#[derive(Clone, Copy, Debug)]
-struct Retry {
-    server: usize,
-    failures: u32,
-    attempts: u64,
-}
-
 impl Client {
     /// A client that begins to connect at once, with the first [`handle_timeout`](Self::handle_timeout).
     #[must_use]
@@ -130,13 +130,14 @@ impl Client {
             config,
             state: State::Waiting { until: now },
             session: None,
+            left_at: now,
             session_epoch: SessionEpoch(0),
             xid: 0,
             in_flight: VecDeque::new(),
             watches: Watches::default(),
             last_zxid: Zxid(0),
             told_zxid: Zxid(0),
-            retry: Retry { server: 0, failures: 0, attempts: 0 },
+            retry: Retry::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -400,6 +401,9 @@ impl Client {
     }
 
     fn connect(&mut self, now: Instant) {
+        if self.is_overdue(now) {
+            self.lose_session();
+        }
         let timeout_ms = i32::try_from(self.config.session_timeout.as_millis()).unwrap_or(i32::MAX);
         let request = match &self.session {
             None => ConnectRequest::new_session(timeout_ms),
@@ -410,6 +414,15 @@ impl Client {
         };
         self.state = State::Connecting { until: now.after(self.config.connect_timeout) };
         self.outputs.push_back(Output::Connect { server: self.retry.server, request });
+    }
+
+    /// Whether the session must be over, although no server has said so. One whose data is gone or older than what was
+    /// seen here closes the connection without a word, for ever: who waited for its word would wait as long.
+    fn is_overdue(&self, now: Instant) -> bool {
+        self.session.as_ref().is_some_and(|session| {
+            let timeout = Duration::from_millis(u64::try_from(session.timeout_ms).unwrap_or(0));
+            now.since(self.left_at) >= timeout * OVERDUE_TIMEOUTS
+        })
     }
 
     fn rearm(&mut self, now: Instant) {
@@ -477,6 +490,7 @@ impl Client {
         );
         match state {
             State::Up(_) => {
+                self.left_at = now;
                 self.tell(SessionEvent::Suspended);
                 self.answer_all_unknown();
             }
@@ -566,17 +580,5 @@ impl Client {
     const fn next_xid(&mut self) -> i32 {
         self.xid = if self.xid == i32::MAX { 1 } else { self.xid + 1 };
         self.xid
-    }
-}
-
-impl Retry {
-    /// It is the next server's turn: when?
-    fn pause(&mut self, now: Instant, config: &Config) -> Instant {
-        let count = config.server_count.max(1);
-        self.server = (self.server + 1) % count;
-        self.attempts = self.attempts.wrapping_add(1);
-        let round = self.failures / u32::try_from(count).unwrap_or(u32::MAX);
-        self.failures = self.failures.saturating_add(1);
-        backoff::pause(now, config.retry_min, config.retry_max, round, config.seed ^ self.attempts)
     }
 }

@@ -177,6 +177,28 @@ fn a_refused_session_is_lost_and_the_next_one_knows_nothing_of_it() {
     assert_eq!(stage.drain(), ["= #9 of 1 at ?: Unknown"], "it belongs to the old session");
 }
 
+/// A server whose data is gone or older closes the connection without a word, each time.
+#[test]
+fn a_session_that_no_server_will_speak_of_is_given_up() {
+    let mut stage = Stage::up();
+    stage.submit(delete("/a"));
+    stage.reply(1, 40, Err(ErrorCode::NO_NODE));
+    stage.broken();
+    let left_at = stage.now;
+    let next = loop {
+        let connect = stage.wake();
+        if connect.len() > 1 {
+            break connect;
+        }
+        assert_eq!(connect, ["> connect 0: session 7, zxid 40, 8000 ms"]);
+        assert_eq!(stage.broken(), ["> leave: the connection broke"]);
+    };
+    assert_eq!(next, ["= Lost", "> connect 0: session 0, zxid 0, 8000 ms"]);
+    let after = stage.now.since(left_at);
+    // The server granted 6 s; the pauses end at 2 s.
+    assert!(after >= 12_000 * MILLIS && after <= 14_000 * MILLIS, "two session timeouts, not {after:?}");
+}
+
 #[test]
 fn another_session_than_the_one_asked_for_is_an_expiry() {
     let mut stage = Stage::up();
