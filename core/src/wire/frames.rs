@@ -7,6 +7,9 @@ use thiserror::Error;
 /// The longest frame that a server takes, in bytes without the length itself: `jute.maxbuffer` as it is set by default.
 pub const FRAME_LEN_MAX: usize = 0xf_ffff;
 
+/// So much memory is kept for the next bytes when nothing waits: the largest frame of a connection's life is not.
+const KEPT: usize = 16 * 1024;
+
 /// The bytes of a frame's length.
 const PREFIX: usize = 4;
 
@@ -62,6 +65,12 @@ impl Frames {
     /// # Errors
     /// When its length is negative or over the limit. It stays so.
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
+        if self.taken == self.received.len() {
+            self.received.clear();
+            self.received.shrink_to(KEPT);
+            self.taken = 0;
+            return Ok(None);
+        }
         let Some(prefix) = self.peek() else { return Ok(None) };
         let len = i32::from_be_bytes(prefix);
         let body_len = match usize::try_from(len) {
