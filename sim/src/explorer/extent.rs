@@ -1,6 +1,6 @@
 //! How large a plan is, and whether it names only what it has.
 
-use super::fault::{Fault, ForeignPlace, Hand, Strike, When};
+use super::fault::{ForeignPlace, Hand, Strike, When};
 use super::plan::Plan;
 use super::workload::{Step, Watched};
 
@@ -26,21 +26,15 @@ impl Plan {
 
     /// One more than the highest global that is named.
     pub(super) fn globals_used(&self) -> u8 {
-        let steps = self.steps().filter_map(|(_, step)| step.global());
-        let faults = self.faults.iter().filter_map(|strike| match strike.fault {
-            Fault::Hand(Hand::ForeignChild { place, index, .. }) if place != ForeignPlace::Service => {
-                Some(index)
-            }
-            Fault::Hand(_)
-            | Fault::Break { .. }
-            | Fault::Abandon { .. }
-            | Fault::Stall { .. }
-            | Fault::Cut { .. }
-            | Fault::Expire { .. }
-            | Fault::Pause { .. }
-            | Fault::Crash { .. } => None,
+        let steps = self.steps().filter_map(Step::global);
+        let hands = self.hands().filter_map(|hand| match hand {
+            Hand::ForeignChild { place, index, .. } => (place != ForeignPlace::Service).then_some(index),
+            Hand::DeleteInstance { .. }
+            | Hand::GarbleInstance { .. }
+            | Hand::Squat { .. }
+            | Hand::DeleteCandidate { .. } => None,
         });
-        steps.chain(faults).max().map_or(0, |highest| highest + 1)
+        steps.chain(hands).max().map_or(0, |highest| highest + 1)
     }
 
     /// Whether it makes sense. Plans drawn from seeds do; files are written by people.
@@ -79,27 +73,23 @@ impl Plan {
     }
 
     fn services_used(&self) -> u8 {
-        let steps = self.steps().filter_map(|(_, step)| step.service());
-        let faults = self.faults.iter().filter_map(|strike| match strike.fault {
-            Fault::Hand(Hand::Squat { service, .. }) => Some(service),
-            Fault::Hand(Hand::ForeignChild { place: ForeignPlace::Service, index, .. }) => Some(index),
-            Fault::Hand(_)
-            | Fault::Break { .. }
-            | Fault::Abandon { .. }
-            | Fault::Stall { .. }
-            | Fault::Cut { .. }
-            | Fault::Expire { .. }
-            | Fault::Pause { .. }
-            | Fault::Crash { .. } => None,
+        let steps = self.steps().filter_map(Step::service);
+        let hands = self.hands().filter_map(|hand| match hand {
+            Hand::Squat { service, .. } => Some(service),
+            Hand::ForeignChild { place, index, .. } => (place == ForeignPlace::Service).then_some(index),
+            Hand::DeleteInstance { .. } | Hand::GarbleInstance { .. } | Hand::DeleteCandidate { .. } => None,
         });
-        steps.chain(faults).max().map_or(0, |highest| highest + 1)
+        steps.chain(hands).max().map_or(0, |highest| highest + 1)
     }
 
-    /// All steps of applications, and on which node.
-    fn steps(&self) -> impl Iterator<Item = (usize, Step)> {
-        let profiles = self.nodes.iter().enumerate();
-        let profiles = profiles.flat_map(|(node, plan)| plan.profile.iter().map(move |step| (node, *step)));
-        profiles.chain(self.actions.iter().map(|action| (usize::from(action.node), action.step)))
+    fn hands(&self) -> impl Iterator<Item = Hand> {
+        self.faults.iter().filter_map(|strike| strike.fault.hand())
+    }
+
+    /// All steps of applications.
+    fn steps(&self) -> impl Iterator<Item = Step> {
+        let profiles = self.nodes.iter().flat_map(|node| node.profile.iter().copied());
+        profiles.chain(self.actions.iter().map(|action| action.step))
     }
 }
 
@@ -112,16 +102,15 @@ fn nodes_of(strike: &Strike) -> impl Iterator<Item = u8> {
         When::AfterRequest { node, .. } => Some(node),
         When::At(_) => None,
     };
-    let squatted = match strike.fault {
-        Fault::Hand(Hand::Squat { node, .. }) => Some(node),
-        Fault::Hand(_)
-        | Fault::Break { .. }
-        | Fault::Abandon { .. }
-        | Fault::Stall { .. }
-        | Fault::Cut { .. }
-        | Fault::Expire { .. }
-        | Fault::Pause { .. }
-        | Fault::Crash { .. } => None,
+    let squatted = match strike.fault.hand() {
+        Some(Hand::Squat { node, .. }) => Some(node),
+        Some(
+            Hand::DeleteInstance { .. }
+            | Hand::GarbleInstance { .. }
+            | Hand::DeleteCandidate { .. }
+            | Hand::ForeignChild { .. },
+        )
+        | None => None,
     };
     strike.fault.node().into_iter().chain(waited_for).chain(squatted)
 }

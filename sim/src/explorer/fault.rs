@@ -349,6 +349,20 @@ impl Fault {
             Self::Hand(_) => None,
         }
     }
+
+    /// What an outside hand does, if it is one.
+    pub(super) const fn hand(&self) -> Option<Hand> {
+        match *self {
+            Self::Hand(hand) => Some(hand),
+            Self::Break { .. }
+            | Self::Abandon { .. }
+            | Self::Stall { .. }
+            | Self::Cut { .. }
+            | Self::Expire { .. }
+            | Self::Pause { .. }
+            | Self::Crash { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for Strike {

@@ -275,8 +275,6 @@ impl Naive {
             .collect();
         if self.has(Flaw::SortsByName) {
             queue.sort_by(|one, other| one.1.cmp(&other.1));
-        } else if self.has(Flaw::SequenceDoesNotWrap) {
-            queue.sort();
         } else if let Some((first, _)) = queue.first().cloned() {
             queue.sort_by_key(|(number, _)| (*number as i32).wrapping_sub(first as i32));
         }

@@ -63,8 +63,6 @@ pub enum Flaw {
     WrongKey,
     /// A list without itself, or an error instead of a list, kills the node.
     SelflessListKills,
-    /// Sequence numbers are compared as they are, without wrapping.
-    SequenceDoesNotWrap,
     /// A znode that is there is an error.
     NodeExistsIsFailure,
     /// A znode that is there is fine, whoever owns it.
@@ -113,8 +111,6 @@ pub enum Flaw {
     ActsAfterClose,
     /// Each reconnect adds another watcher, and each watcher reads.
     WatchersMultiply,
-    /// What was queued is forgotten at close.
-    CloseLosesQueue,
     /// The end of a connection is the end of the node.
     ExpiryKills,
     /// Only the first of several connects is expected.

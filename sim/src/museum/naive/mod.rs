@@ -256,7 +256,7 @@ impl Naive {
         self.life = Phase::Closing;
         self.caches.clear();
         self.lookups.clear();
-        if self.has(Flaw::LeaderOutlivesController) || self.has(Flaw::CloseLosesQueue) {
+        if self.has(Flaw::LeaderOutlivesController) {
             self.candidacies.clear();
             self.registrations.clear();
             return;
