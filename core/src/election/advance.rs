@@ -6,6 +6,7 @@ use super::claim::{ClaimKind, Open};
 use super::global::{Candidacy, Global, Interest, Role, Standing, release_op};
 use super::records::{Life, Records};
 use super::term::{Known, Phase};
+use crate::lease::is_own;
 use crate::op::Op;
 use crate::outbox::{LeaseName, Outbox, Owner};
 use crate::output::{Event, Holder, StopReason};
@@ -53,9 +54,13 @@ impl Global {
             Known::Held { .. } if self.view.is_released() => Holder::Vacant,
             Known::Held { lease, payload, token, .. } => {
                 let own = standing.lease.as_ref() == Some(lease);
+                // What is observed for other globals alone is not told here, for nothing would tell when it changes.
+                let is_observed = self.observed.as_ref() == Some(lease) || is_own(lease, &out.config);
                 match self.life_of_holder(records, out) {
-                    Some((_, _, Life::Dead)) if !own => Holder::Vacant,
-                    Some((_, _, Life::Silent { dead_at, .. })) if dead_at <= out.now && !own => {
+                    Some((_, _, Life::Dead)) if is_observed && !own => Holder::Vacant,
+                    Some((_, _, Life::Silent { dead_at, .. }))
+                        if dead_at <= out.now && is_observed && !own =>
+                    {
                         Holder::Vacant
                     }
                     Some(_) | None => Holder::Held {
@@ -247,19 +252,19 @@ impl Global {
         self.view.reading(request, needs_watch);
     }
 
-    /// Rule 8: those whose turn may come observe the holder's record.
+    /// Rule 8: those whose turn may come observe the holder's record, and those who are to tell who holds it.
     fn observe(&mut self, standing: &Standing, records: &mut Records, out: &mut Outbox) {
-        let is_observer = self.turn(out).is_some() && self.view.is_current();
+        let is_observer = self.interest == Interest::LookedUp || self.turn(out).is_some();
+        if is_observer && !self.view.is_current() {
+            // A read is under way: what it shows decides.
+            return;
+        }
         let holder = match self.view.held() {
             Some((lease, _, _)) if is_observer && standing.lease.as_ref() != Some(lease) => {
                 Some(Arc::clone(lease))
             }
             Some(_) | None => None,
         };
-        if !self.view.is_current() && holder.is_none() && self.turn(out).is_some() {
-            // A read is under way: what it shows decides.
-            return;
-        }
         if self.observed != holder
             && let Some(old) = self.observed.take()
         {
@@ -312,19 +317,17 @@ impl Global {
     }
 
     fn turn_at(&self, records: &Records, out: &Outbox) -> Option<Instant> {
-        let turn = self.turn(out)?;
+        let turn = self.turn(out).zip(self.opening(records, out)).map(|(turn, (since, _))| since.after(turn));
+        // First that it is told as vacant; then the turn. Without a lease, or with a read under way, something else
+        // comes before either.
         let dead_at = match self.life_of_holder(records, out) {
-            Some((_, _, Life::Silent { dead_at, .. })) if self.view.is_current() => Some(dead_at),
+            Some((_, _, Life::Silent { dead_at, .. }))
+                if self.view.is_current() && self.observed.is_some() =>
+            {
+                Some(dead_at)
+            }
             Some(_) | None => None,
         };
-        match (self.opening(records, out), dead_at) {
-            // Without a lease, or with a read under way, something else comes first.
-            (Some((since, _)), _) => {
-                let at = since.after(turn);
-                (at > out.now).then_some(at)
-            }
-            // First that it is told as vacant; then the turn.
-            (None, dead_at) => dead_at.filter(|at| *at > out.now),
-        }
+        turn.or(dead_at).filter(|at| *at > out.now)
     }
 }
