@@ -12,7 +12,7 @@
 //! needs no read, one with it needs one. While a list is under way events need no attention: the port never
 //! delivers an event before a reply that preceded it, so the list shows what they announce.
 //!
-//! Failure never empties a cache, and "empty" is said only after an authoritative answer with the watch armed.
+//! Failure never empties a cache, and "empty" is said only after a list said so with the watch armed.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -50,6 +50,9 @@ pub(crate) struct Cache {
     /// Names that are gone, and stay until the reads under way are answered: who takes a name out before the one that
     /// came in its place is known may leave nothing, and then lose the connection.
     leaving: BTreeSet<String>,
+    /// Whether one of them is gone by word of an event or a read. Both speak of different times: a name that an event takes
+    /// out may have come again before the last one went of which a read told. So that nothing is left is for a list to say.
+    is_hearsay: bool,
     staged: Vec<InstanceChange>,
     /// What was told last.
     freshness: Freshness,
@@ -81,6 +84,7 @@ impl Cache {
             wanted: BTreeSet::new(),
             reading: BTreeMap::new(),
             leaving: BTreeSet::new(),
+            is_hearsay: false,
             staged: Vec::new(),
             freshness: Freshness::Loading,
             backoff: Backoff::default(),
@@ -171,14 +175,7 @@ impl Cache {
                 Some((_, false)) | None => self.add(&name),
             },
             Err(OpError::Refused(ErrorCode::NoNode)) => {
-                self.leaving.insert(name);
-                // A read runs ahead of the events: what came in the place of the last one may not have been told yet.
-                // So that nothing is left is for a list to say.
-                if !self.entries.is_empty() && self.entries.keys().all(|name| self.leaving.contains(name)) {
-                    self.grow_stale(out);
-                    self.list(out);
-                    return;
-                }
+                self.leave(name);
             }
             Err(OpError::Refused(code)) => {
                 // A bad instance affects only itself: it is left out until something happens to it.
@@ -213,7 +210,7 @@ impl Cache {
             (Change::Deleted, _) => {
                 self.wanted.remove(child);
                 self.reading.remove(child);
-                self.leaving.insert(child.into());
+                self.leave(child.into());
             }
             (Change::DataChanged, false) | (Change::ChildrenChanged, _) => {}
         }
@@ -282,6 +279,13 @@ impl Cache {
         self.wanted.clear();
         self.reading.clear();
         self.leaving.clear();
+        self.is_hearsay = false;
+    }
+
+    /// An event or a read says that it is gone.
+    fn leave(&mut self, znode: String) {
+        self.leaving.insert(znode);
+        self.is_hearsay = true;
     }
 
     fn retry_later(&mut self, out: &mut Outbox) {
@@ -374,10 +378,18 @@ impl Cache {
             return;
         }
         let is_complete = self.reading.is_empty() && self.wanted.is_empty();
+        let is_emptied =
+            !self.entries.is_empty() && self.entries.keys().all(|name| self.leaving.contains(name));
+        if is_complete && is_emptied && self.is_hearsay {
+            self.grow_stale(out);
+            self.list(out);
+            return;
+        }
         if is_complete {
             for znode in mem::take(&mut self.leaving) {
                 self.remove(&znode);
             }
+            self.is_hearsay = false;
         }
         if is_complete && self.freshness != Freshness::Fresh {
             self.publish(Freshness::Fresh, out);
