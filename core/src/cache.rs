@@ -378,9 +378,9 @@ impl Cache {
             return;
         }
         let is_complete = self.reading.is_empty() && self.wanted.is_empty();
-        let is_emptied =
-            !self.entries.is_empty() && self.entries.keys().all(|name| self.leaving.contains(name));
-        if is_complete && is_emptied && self.is_hearsay {
+        let says_empty = self.entries.keys().all(|name| self.leaving.contains(name))
+            && (!self.entries.is_empty() || self.freshness != Freshness::Fresh);
+        if is_complete && says_empty && self.is_hearsay {
             self.grow_stale(out);
             self.list(out);
             return;
