@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use super::claim::{ClaimKind, Open};
 use super::global::{Candidacy, Global, Interest, Role, Standing, release_op};
 use super::records::{Life, Records};
-use super::term::{Known, Phase};
+use super::term::{Asked, Known, Phase};
 use crate::lease::is_own;
 use crate::op::Op;
 use crate::outbox::{LeaseName, Outbox, Owner};
@@ -238,18 +238,21 @@ impl Global {
         }
         let path = self.path.clone();
         let watch = needs_watch && out.watch_data(&path, Tree::Globals);
-        // Only an exists can leave a watch on what is not there.
-        let op = match self.view.known() {
-            Known::Missing if !self.is_wanted() => Op::Exists { path, watch },
+        let asked = match self.view.known() {
+            Known::Missing if !self.is_standing() => Asked::Existence,
             Known::Missing
             | Known::Appeared
             | Known::Nothing
             | Known::Vacant { .. }
             | Known::Held { .. }
-            | Known::Illegible { .. } => Op::GetData { path, watch },
+            | Known::Illegible { .. } => Asked::Data,
+        };
+        let op = match asked {
+            Asked::Data => Op::GetData { path, watch },
+            Asked::Existence => Op::Exists { path, watch },
         };
         let request = out.request(Owner::TermRead(self.name.clone()), op);
-        self.view.reading(request, needs_watch);
+        self.view.reading(request, needs_watch, asked);
     }
 
     /// Rule 8: those whose turn may come observe the holder's record, and those who are to tell who holds it.

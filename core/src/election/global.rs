@@ -20,7 +20,7 @@ use core::time::Duration;
 use super::claim::{Claim, ClaimKind, Open};
 use super::queue::Queue;
 use super::records::{Life, Records};
-use super::term::{Known, Phase, Term, TermView};
+use super::term::{Asked, Known, Phase, Term, TermView};
 use crate::backoff::{Backoff, mix, salt};
 use crate::ids::RequestId;
 use crate::lease::is_own;
@@ -228,9 +228,7 @@ impl Global {
         standing: &Standing,
         out: &mut Outbox,
     ) {
-        if !self.view.answered(request, out.now) {
-            return;
-        }
+        let Some(asked) = self.view.answered(request, out.now) else { return };
         match outcome {
             Ok(Reply::Data { data, stat }) => {
                 self.backoff.succeed();
@@ -243,9 +241,9 @@ impl Global {
                     self.pause(out);
                 }
             }
-            // Only an exists leaves a watch on what is not there; it is there now.
+            // It is there now.
             Ok(Reply::Exists { .. }) => self.view.appeared(),
-            Err(OpError::Refused(ErrorCode::NoNode)) => self.handle_missing_term(out),
+            Err(OpError::Refused(ErrorCode::NoNode)) => self.handle_missing_term(asked, out),
             Err(OpError::Refused(code) | OpError::RefusedAt { code, .. }) => {
                 out.degraded(self.path.clone(), Some(code), "the term record cannot be read");
                 self.view.read_again();
@@ -445,9 +443,8 @@ impl Global {
         matches!(self.candidacy, Candidacy::Standing(_))
     }
 
-    fn handle_missing_term(&mut self, out: &mut Outbox) {
-        let was_missing = matches!(self.view.known(), Known::Missing);
-        if self.view.missing() {
+    fn handle_missing_term(&mut self, asked: Asked, out: &mut Outbox) {
+        if self.view.missing(asked) {
             out.degraded(
                 self.path.clone(),
                 Some(ErrorCode::NoNode),
@@ -472,9 +469,6 @@ impl Global {
             let data = TermRecord::Vacant.encode();
             let op = Op::Create { path: self.path.clone(), data, mode: CreateMode::Persistent };
             out.request(Owner::Nobody, op);
-            self.view.read_again();
-        } else if !was_missing {
-            // Once more, in the way that leaves a watch on what is not there.
             self.view.read_again();
         }
     }

@@ -141,8 +141,15 @@ pub(super) enum Known {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Read {
     Wanted,
-    InFlight { request: RequestId, is_watched: bool },
+    InFlight { request: RequestId, is_watched: bool, asked: Asked },
     Done { is_watched: bool },
+}
+
+/// What a read asks for. Only a question for existence leaves a watch on what is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Data,
+    Existence,
 }
 
 impl TermView {
@@ -231,20 +238,20 @@ impl TermView {
         }
     }
 
-    pub(super) fn reading(&mut self, request: RequestId, is_watched: bool) {
-        self.read = Read::InFlight { request, is_watched };
+    pub(super) fn reading(&mut self, request: RequestId, is_watched: bool, asked: Asked) {
+        self.read = Read::InFlight { request, is_watched, asked };
     }
 
-    /// Whether this is the answer that counts; it does once.
-    pub(super) fn answered(&mut self, request: RequestId, now: Instant) -> bool {
+    /// What was asked, if this is the answer that counts; it does once.
+    pub(super) fn answered(&mut self, request: RequestId, now: Instant) -> Option<Asked> {
         match self.read {
-            Read::InFlight { request: awaited, is_watched } if awaited == request => {
+            Read::InFlight { request: awaited, is_watched, asked } if awaited == request => {
                 self.read = Read::Done { is_watched };
                 self.read_at = now;
                 self.down_since = None;
-                true
+                Some(asked)
             }
-            Read::Wanted | Read::InFlight { .. } | Read::Done { .. } => false,
+            Read::Wanted | Read::InFlight { .. } | Read::Done { .. } => None,
         }
     }
 
@@ -320,8 +327,11 @@ impl TermView {
     }
 
     /// There is no record. Says whether there was one.
-    pub(super) fn missing(&mut self) -> bool {
+    pub(super) fn missing(&mut self, asked: Asked) -> bool {
         let was_known = self.floor.is_some();
+        if asked == Asked::Data {
+            self.read = Read::Done { is_watched: false };
+        }
         self.known = Known::Missing;
         self.floor = None;
         self.released = None;
