@@ -37,6 +37,7 @@ clippy: ## No warnings, in any combination of features that users can have.
 	cargo clippy --locked -p queenright-sim -- -D warnings
 	cargo clippy --locked -p queenright --all-targets --features tls -- -D warnings
 	cargo clippy --locked -p queenright-sim --all-targets --features mutations -- -D warnings
+	cargo clippy --locked -p queenright-sim --features world -- -D warnings
 
 .PHONY: test
 test: ## The README's test command: no ZooKeeper needed.
@@ -104,6 +105,7 @@ live: ## The tests against real ZooKeeper servers, which they start from Debian'
 # Two processes have different addresses and different random hash keys, and two threads share the seeds in another way
 # than one: what depends on any of them shows here.
 DETERMINISM_SEEDS := 100
+WORLD_SEEDS := 20
 .PHONY: determinism
 determinism: ## The same seeds in two processes give the same runs.
 	@run() {
@@ -112,6 +114,13 @@ determinism: ## The same seeds in two processes give the same runs.
 	}
 	first=$$(run 1); second=$$(run 2)
 	echo "$(DETERMINISM_SEEDS) seeds: $$first"
+	[ "$$first" = "$$second" ] || { echo "in another process: $$second"; exit 1; }
+	world() {
+		cargo run --quiet --locked --release -p queenright-sim --features world -- world --seeds $(WORLD_SEEDS) --jobs $$1 --format json |
+			grep -oE '"fingerprint":"[0-9a-f]{16}"'
+	}
+	first=$$(world 1); second=$$(world 2)
+	echo "$(WORLD_SEEDS) seeds of whole nodes: $$first"
 	[ "$$first" = "$$second" ] || { echo "in another process: $$second"; exit 1; }
 
 # Fixed seeds find what came back; those of the commit's hash are new each time.

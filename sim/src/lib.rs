@@ -3,6 +3,7 @@
 //! - [`DevServer`]: a ZooKeeper in your tests, for any client, without a JVM (feature `server`, on by default)
 //! - [`zookeeper`]: the model behind it, pure; [`endpoint`]: the same with bytes in and bytes out
 //! - [`explorer`]: thousands of runs of queenright's core with faults drawn from a seed; [`checkers`]: what must hold
+//! - [`world`]: whole nodes, and your own services, on a simulated network with a simulated ZooKeeper (feature `world`)
 
 pub mod checkers;
 #[cfg(feature = "server")]
@@ -11,6 +12,8 @@ pub mod endpoint;
 pub mod explorer;
 pub mod museum;
 pub mod scenario;
+#[cfg(feature = "world")]
+pub mod world;
 pub mod zookeeper;
 
 pub use queenright_core::SessionId;
@@ -18,3 +21,12 @@ pub use queenright_core::wire::OpCode;
 
 #[cfg(feature = "server")]
 pub use dev_server::{DevServer, DevServerBuilder, StartError};
+/// Pages of the documentation that belong to no type.
+#[cfg(feature = "world")]
+pub mod docs {
+    #[doc = include_str!("../docs/simulate_your_service.md")]
+    pub mod simulate_your_service {}
+}
+
+#[cfg(feature = "world")]
+pub use world::{Failure, Fault, Member, Place, Report, Simulation};

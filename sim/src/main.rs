@@ -12,6 +12,7 @@ fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Zookeeper(settings) => return cli::zookeeper::run(&settings),
         Command::Explore(settings) => cli::explore::run(&settings),
+        Command::World(settings) => cli::world::run(&settings),
         Command::Replay(settings) => cli::replay::run(&settings),
         Command::Shrink(settings) => cli::shrink::run(&settings),
         #[cfg(feature = "mutations")]

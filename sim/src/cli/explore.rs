@@ -137,14 +137,14 @@ fn tell_success(settings: &Settings, report: &Report, seconds: f64) -> ExitCode 
 }
 
 /// A bar where somebody looks at it, lines where it goes into a file; both on standard error.
-struct Progress {
+pub(crate) struct Progress {
     bar: ProgressBar,
     last_line: Option<Mutex<Instant>>,
     seeds: u64,
 }
 
 impl Progress {
-    fn new(seeds: u64) -> Self {
+    pub(crate) fn new(seeds: u64) -> Self {
         let bar = ProgressBar::new(seeds);
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} runs, {per_sec}, {eta} left");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -152,7 +152,7 @@ impl Progress {
         Self { bar, last_line, seeds }
     }
 
-    fn show(&self, tally: &Tally) {
+    pub(crate) fn show(&self, tally: &Tally) {
         self.bar.set_position(tally.runs);
         let Some(last_line) = &self.last_line else { return };
         let Ok(mut last_line) = last_line.lock() else { return };
@@ -162,7 +162,7 @@ impl Progress {
         }
     }
 
-    fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }

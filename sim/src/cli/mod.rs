@@ -8,6 +8,7 @@ pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod shrink;
 mod subject;
+pub(crate) mod world;
 pub(crate) mod zookeeper;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +28,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Zookeeper(zookeeper::Settings),
     Explore(explore::Settings),
+    World(world::Settings),
     Replay(replay::Settings),
     Shrink(shrink::Settings),
     #[cfg(feature = "mutations")]

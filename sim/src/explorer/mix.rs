@@ -8,7 +8,7 @@ use std::time::Duration;
 ///
 /// Source: the finaliser of SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number
 /// generators", OOPSLA 2014).
-pub(super) const fn mix(a: u64, b: u64) -> u64 {
+pub(crate) const fn mix(a: u64, b: u64) -> u64 {
     let mut z = a ^ b.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x9e37_79b9_7f4a_7c15).rotate_left(17);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -17,74 +17,74 @@ pub(super) const fn mix(a: u64, b: u64) -> u64 {
 
 /// A stream of choices with a label of its own.
 #[derive(Debug)]
-pub(super) struct Draw {
+pub(crate) struct Draw {
     key: u64,
     drawn_count: u64,
 }
 
 impl Draw {
     /// The stream called `label` of `seed`.
-    pub(super) const fn new(seed: u64, label: u64) -> Self {
+    pub(crate) const fn new(seed: u64, label: u64) -> Self {
         Self { key: mix(seed, label), drawn_count: 0 }
     }
 
-    pub(super) const fn word(&mut self) -> u64 {
+    pub(crate) const fn word(&mut self) -> u64 {
         self.drawn_count += 1;
         mix(self.key, self.drawn_count)
     }
 
     /// A number below `bound`; 0 when the bound is 0.
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         scale(self.word(), bound)
     }
 
     /// A number from `low` to `high`, both included.
-    pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high.saturating_sub(low) + 1)
     }
 
     /// A small index below `bound`.
-    pub(super) fn index(&mut self, bound: u8) -> u8 {
+    pub(crate) fn index(&mut self, bound: u8) -> u8 {
         u8::try_from(self.below(u64::from(bound))).unwrap_or(0)
     }
 
     /// Whether a chance of one in `n` came up.
-    pub(super) fn one_in(&mut self, n: u64) -> bool {
+    pub(crate) fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
     /// One of the options.
-    pub(super) fn pick<T: Copy>(&mut self, options: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, options: &[T]) -> T {
         let index = usize::try_from(self.below(options.len() as u64)).unwrap_or(0);
         options[index]
     }
 
     /// A length of time from `low` to `high`.
-    pub(super) fn duration(&mut self, low: Duration, high: Duration) -> Duration {
+    pub(crate) fn duration(&mut self, low: Duration, high: Duration) -> Duration {
         Duration::from_nanos(self.between(nanos(low), nanos(high)))
     }
 }
 
 /// Nanoseconds of a duration of a simulation, all of which are shorter than centuries.
-pub(super) fn nanos(duration: Duration) -> u64 {
+pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Maps a uniform word to a number below `bound`.
-pub(super) fn scale(word: u64, bound: u64) -> u64 {
+pub(crate) fn scale(word: u64, bound: u64) -> u64 {
     u64::try_from((u128::from(word) * u128::from(bound)) >> 64).unwrap_or(0)
 }
 
 /// The fingerprint of a run: cheap, and the same on every machine.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fingerprint(u64);
+pub(crate) struct Fingerprint(u64);
 
 impl Fingerprint {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(0)
     }
 
-    pub(super) const fn value(self) -> u64 {
+    pub(crate) const fn value(self) -> u64 {
         mix(self.0, 0)
     }
 

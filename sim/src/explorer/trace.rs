@@ -13,7 +13,7 @@ const LINES_MAX: usize = 400;
 
 /// The trace of one run.
 #[derive(Debug)]
-pub(super) struct Trace {
+pub(crate) struct Trace {
     fingerprint: Fingerprint,
     lines: Lines,
 }
@@ -27,7 +27,7 @@ enum Lines {
 
 /// Whether lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tracing {
+pub(crate) enum Tracing {
     /// Only the fingerprint: the fast way.
     Off,
     /// The last lines are kept.
@@ -37,7 +37,7 @@ pub(super) enum Tracing {
 }
 
 impl Trace {
-    pub(super) const fn new(tracing: Tracing) -> Self {
+    pub(crate) const fn new(tracing: Tracing) -> Self {
         let lines = match tracing {
             Tracing::Off => Lines::Off,
             Tracing::Last => Lines::Last(VecDeque::new()),
@@ -47,7 +47,7 @@ impl Trace {
     }
 
     /// Notes that `what` happened: its hash at once, its text only where somebody reads it.
-    pub(super) fn note(
+    pub(crate) fn note(
         &mut self,
         now: Instant,
         what: &impl Hash,
@@ -74,12 +74,12 @@ impl Trace {
     }
 
     /// The fingerprint of all that was noted so far.
-    pub(super) const fn fingerprint(&self) -> u64 {
+    pub(crate) const fn fingerprint(&self) -> u64 {
         self.fingerprint.value()
     }
 
     /// The last lines; empty when they were not kept.
-    pub(super) fn into_lines(self) -> Vec<String> {
+    pub(crate) fn into_lines(self) -> Vec<String> {
         match self.lines {
             Lines::Off | Lines::Print => Vec::new(),
             Lines::Last(lines) => lines.into(),

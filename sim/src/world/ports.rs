@@ -1,0 +1,139 @@
+//! queenright's ports on the simulated network, on the simulated clock, and on entropy that the seed gives.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use futures_util::future::BoxFuture;
+use queenright::port::{Connection, Host, Listener, Network};
+use queenright_core::Instant;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use turmoil::net::{TcpListener, TcpStream};
+
+use super::shared::Shared;
+use crate::explorer::mix::mix;
+
+/// The ports of one life of one node.
+pub(super) struct Ports {
+    shared: Arc<Shared>,
+    node: u8,
+    life: u32,
+    /// How far the rate of this node's clock is from true.
+    clock_ppm: i32,
+    /// What was told last: the clock never goes back.
+    told_nanos: AtomicU64,
+    drawn_count: AtomicU64,
+}
+
+impl Ports {
+    pub(super) const fn new(shared: Arc<Shared>, node: u8, life: u32, clock_ppm: i32) -> Self {
+        Self { shared, node, life, clock_ppm, told_nanos: AtomicU64::new(0), drawn_count: AtomicU64::new(0) }
+    }
+}
+
+impl Host for Ports {
+    fn now(&self) -> Instant {
+        let nanos = i128::from(self.shared.now().as_nanos());
+        let skewed = nanos + nanos * i128::from(self.clock_ppm) / 1_000_000;
+        let skewed = u64::try_from(skewed).unwrap_or(0);
+        let told = self.told_nanos.fetch_max(skewed, Ordering::Relaxed);
+        Instant::from_nanos(told.max(skewed))
+    }
+
+    fn entropy(&self) -> u128 {
+        let number = self.drawn_count.fetch_add(2, Ordering::Relaxed);
+        let life = mix(self.shared.seed, u64::from(self.node) << 32 | u64::from(self.life));
+        u128::from(mix(life, number)) << 64 | u128::from(mix(life, number + 1))
+    }
+}
+
+/// A handle of the ports as a network: its futures outlive the call.
+#[derive(Clone)]
+pub(super) struct Wires(pub(super) Arc<Ports>);
+
+impl Network for Wires {
+    fn bind<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
+        Box::pin(async move {
+            let listener = TcpListener::bind(address).await?;
+            Ok(Box::new(Bound { listener, wires: self.clone() }) as Box<dyn Listener>)
+        })
+    }
+
+    fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Connection>>> {
+        Box::pin(async move {
+            let stream = TcpStream::connect(address).await;
+            let what = (self.0.node, address, stream.is_ok());
+            self.0.shared.note(&what, |line| match &stream {
+                Ok(_) => write!(line, "node-{} connects to {address}", self.0.node),
+                Err(error) => write!(line, "node-{} cannot connect to {address}: {error}", self.0.node),
+            });
+            Ok(Box::new(Watched { stream: stream?, wires: self.clone() }) as Box<dyn Connection>)
+        })
+    }
+}
+
+struct Bound {
+    listener: TcpListener,
+    wires: Wires,
+}
+
+impl Listener for Bound {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(Box<dyn Connection>, SocketAddr)>> {
+        Box::pin(async move {
+            let (stream, from) = self.listener.accept().await?;
+            Ok((Box::new(Watched { stream, wires: self.wires.clone() }) as Box<dyn Connection>, from))
+        })
+    }
+}
+
+/// A connection of which every byte that is read or written is part of the run's fingerprint.
+struct Watched {
+    stream: TcpStream,
+    wires: Wires,
+}
+
+impl Watched {
+    fn note(&self, direction: &str, bytes: &[u8]) {
+        let Ports { shared, node, .. } = &*self.wires.0;
+        shared.note(&(node, direction, bytes), |line| {
+            let peer = self.stream.peer_addr().ok().and_then(|peer| turmoil::reverse_lookup(peer.ip()));
+            write!(line, "node-{node} {direction} {}: {} bytes", peer.unwrap_or_default(), bytes.len())
+        });
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        self.note("<-", &buf.filled()[before..]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let count = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
+        self.note("->", &buf[..count]);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
