@@ -15,6 +15,7 @@ use super::sometimes::Reached;
 use super::workload::stop_time;
 use super::world::World;
 use crate::checkers::{Violation, check_registered};
+use crate::timeline::{Belief, What};
 use crate::zookeeper::ServerId;
 
 /// Timers fire up to this fraction of a lease late.
@@ -82,9 +83,10 @@ impl World<'_> {
         let Some(process) = self.nodes[usize::from(node)].process() else { return Ok(()) };
         match &mut process.pause {
             Pause::BeforeEffects(length) if !outputs.is_empty() => {
-                let (until, life) = (self.now.after(*length).min(self.heal_at), process.life.number);
+                let (until, life) = (self.now.after(*length).min(self.heal_at), process.life);
                 process.pause = Pause::Until { until, held: outputs };
-                self.queue.at(until, Due::Resume { node, life });
+                self.recorder.record(self.now, || What::Paused { life, until });
+                self.queue.at(until, Due::Resume { node, life: life.number });
                 Ok(())
             }
             // Only a pause that was drawn before it began stands here: nothing drives a process that stands still.
@@ -121,6 +123,10 @@ impl World<'_> {
         self.trace.note(self.now, &(life, input), |line| {
             write!(line, "{life} <- ")?;
             show::input(line, input)
+        });
+        self.recorder.record(self.now, || {
+            let text = show::text(|line| show::input(line, input));
+            What::Told { life, input: input.clone(), text }
         });
         match input {
             Input::Session(SessionEvent::Connected { session, session_epoch }) => {
@@ -169,6 +175,10 @@ impl World<'_> {
         self.trace.note(self.now, &(life, output), |line| {
             write!(line, "{life} -> ")?;
             show::output(line, output)
+        });
+        self.recorder.record(self.now, || {
+            let text = show::text(|line| show::output(line, output));
+            What::Decided { life, output: output.clone(), text }
         });
         match output {
             Output::Request(request) => {
@@ -278,11 +288,18 @@ impl World<'_> {
                 if let Some(number) = self.names.global_number(&global) {
                     process.application.elected(number, token, valid_until, &payload);
                 }
-                self.checks.belief.elected(now, life, &global, clock.real(valid_until))?;
+                let until = clock.real(valid_until);
+                self.recorder.record(now, || What::Believes {
+                    life,
+                    change: Belief::Elected { global: global.clone(), token, until },
+                });
+                self.checks.belief.elected(now, life, &global, until)?;
             }
             Output::Event(Event::Extended { valid_until }) => {
                 process.application.extended(valid_until);
-                self.checks.belief.extended(now, life, clock.real(valid_until))?;
+                let until = clock.real(valid_until);
+                self.recorder.record(now, || What::Believes { life, change: Belief::Extended { until } });
+                self.checks.belief.extended(now, life, until)?;
             }
             Output::Event(Event::Stop { global, token, deadline, .. }) => {
                 let deadline = clock.real(deadline);
@@ -296,12 +313,20 @@ impl World<'_> {
                     }
                     self.queue.at(at, Due::Stopped { node, life: life.number, global: number, token });
                 }
+                self.recorder.record(now, || What::Believes {
+                    life,
+                    change: Belief::Stopping { global: global.clone(), deadline },
+                });
                 self.checks.belief.stopping(now, life, &global, deadline)?;
             }
             Output::Event(Event::Revoked { global, .. }) => {
                 if let Some(number) = self.names.global_number(&global) {
                     process.application.revoked(number);
                 }
+                self.recorder.record(now, || What::Believes {
+                    life,
+                    change: Belief::Revoked { global: global.clone() },
+                });
                 self.checks.belief.revoked(life, &global);
             }
             Output::Event(Event::Withdrawn { global }) => {
@@ -331,6 +356,7 @@ impl World<'_> {
         let presence = std::mem::replace(&mut self.nodes[usize::from(node)].presence, Presence::Down);
         let Presence::Up(process) = presence else { return None };
         let life = process.life;
+        self.recorder.record(self.now, || What::Ended { life });
         if self.checks.belief.died(self.now, life) {
             self.sometimes.reach(Reached::LeaderCrashed);
         }

@@ -29,6 +29,7 @@ mod perform;
 mod plan;
 mod process;
 mod queue;
+mod recorded;
 mod repro;
 mod seed;
 mod shape;
@@ -47,11 +48,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use queenright_core::Config;
 
 use crate::checkers::Violation;
+use crate::timeline::Recorder;
 
 pub use campaign::{Campaign, Report, Tally};
 pub use failure::Failure;
 pub use fault::{Fault, ForeignPlace, Hand, Notice, PausePoint, Strike, When};
 pub use plan::{ClientPlan, Expiry, Gaps, NetworkPlan, NodePlan, Offline, Order, Plan, Rearmed, Zxids};
+pub use recorded::draw;
 pub use repro::{BadRepro, Repro};
 pub use seed::{NotASeed, parse_seed};
 pub use shrink::{Shrunk, shrink};
@@ -87,10 +90,10 @@ pub fn run(plan: &Plan) -> Result<Summary, Box<Failure>> {
 /// # Errors
 /// The first violation, with the end of the trace.
 pub fn run_with(plan: &Plan, configure: &dyn Fn(&mut Config)) -> Result<Summary, Box<Failure>> {
-    let (result, _) = attempt(plan, configure, Tracing::Off);
+    let (result, _) = attempt(plan, configure, Tracing::Off, Recorder::default());
     result.map_err(|_| {
         // Once more, for the trace: the first time it would only have cost time.
-        match attempt(plan, configure, Tracing::Last) {
+        match attempt(plan, configure, Tracing::Last, Recorder::default()) {
             (Err(violation), trace) => Box::new(Failure::new(plan, violation, trace.into_lines())),
             (Ok(_), trace) => {
                 let detail = format!("seed {} failed once, and not again", plan.seed);
@@ -105,7 +108,7 @@ pub fn run_with(plan: &Plan, configure: &dyn Fn(&mut Config)) -> Result<Summary,
 /// # Errors
 /// The first violation.
 pub fn narrate(plan: &Plan, configure: &dyn Fn(&mut Config)) -> Result<Summary, Box<Failure>> {
-    let (result, trace) = attempt(plan, configure, Tracing::Print);
+    let (result, trace) = attempt(plan, configure, Tracing::Print, Recorder::default());
     result.map_err(|violation| Box::new(Failure::new(plan, violation, trace.into_lines())))
 }
 
@@ -113,8 +116,9 @@ fn attempt(
     plan: &Plan,
     configure: &dyn Fn(&mut Config),
     tracing: Tracing,
+    recorder: Recorder,
 ) -> (Result<Summary, Violation>, Trace) {
-    let mut world = World::new(plan, configure, tracing);
+    let mut world = World::new(plan, configure, tracing, recorder);
     // A coordinator that contradicts itself panics: that is a violation like any other, and the trace is worth more
     // than the backtrace.
     let result = catch_unwind(AssertUnwindSafe(|| world.run())).unwrap_or_else(|panic| {

@@ -10,6 +10,8 @@ use super::fault::Notice;
 use super::mix::{mix, nanos, scale};
 use super::plan::NetworkPlan;
 use super::queue::{Due, Queue};
+use super::recorded;
+use crate::timeline::{Letter, Recorder, Way, What};
 use crate::zookeeper::{ConnectionId, FromServer};
 
 /// A message to the server.
@@ -23,13 +25,6 @@ pub(super) enum ToServer {
     End,
 }
 
-/// The direction of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    Up,
-    Down,
-}
-
 /// All connections of a run, and the links that they run over.
 #[derive(Debug)]
 pub(super) struct Network {
@@ -40,6 +35,7 @@ pub(super) struct Network {
     links: Vec<Link>,
     /// By number; connections are never reused.
     connections: Vec<Connection>,
+    recorder: Recorder,
 }
 
 /// What all connections of one node share.
@@ -78,9 +74,15 @@ enum Ends {
 }
 
 impl Network {
-    pub(super) fn new(seed: u64, plan: NetworkPlan, nodes: usize, heal_at: Instant) -> Self {
+    pub(super) fn new(
+        seed: u64,
+        plan: NetworkPlan,
+        nodes: usize,
+        heal_at: Instant,
+        recorder: Recorder,
+    ) -> Self {
         let links = (0..nodes).map(|_| Link::default()).collect();
-        Self { seed, plan, heal_at, links, connections: Vec::new() }
+        Self { seed, plan, heal_at, links, connections: Vec::new(), recorder }
     }
 
     /// A new connection of `node`; the server hears of it with the first message.
@@ -111,6 +113,7 @@ impl Network {
         let at = now.after(self.delay(now, node, Way::Up));
         let connection = &mut self.connections[index(id)];
         let at = connection.up.back().map_or(at, |(last, _)| at.max(*last));
+        self.recorder.record(now, || sent(Way::Up, id, node, recorded::to_server(&message)));
         connection.up.push_back((at, message));
         queue.at(at, Due::ToServer(id));
     }
@@ -125,12 +128,18 @@ impl Network {
             (Ends::Both, false) => Ends::Both,
             (Ends::Both, true) => Ends::ClientOnly,
             (Ends::ServerOnly, true) => Ends::Neither,
-            (Ends::ServerOnly, false) => return,
+            (Ends::ServerOnly, false) => {
+                self.recorder.record(now, || sent(Way::Down, id, node, recorded::from_server(&message)));
+                self.recorder.record(now, || lost(Way::Down, id, 0));
+                return;
+            }
             (Ends::ClientOnly | Ends::Neither, _) => return,
         };
         if is_end {
             connection.up.clear();
+            self.recorder.record(now, || lost(Way::Up, id, 0));
         }
+        self.recorder.record(now, || sent(Way::Down, id, node, recorded::from_server(&message)));
         let at = connection.down.back().map_or(at, |(last, _)| at.max(*last));
         connection.down.push_back((at, message));
         queue.at(at, Due::ToClient(id));
@@ -158,6 +167,8 @@ impl Network {
         };
         if let ToServer::End = message {
             connection.ends = Ends::Neither;
+        } else {
+            self.recorder.record(now, || What::Arrived { way: Way::Up, connection: id.0 });
         }
         Some((message, sender))
     }
@@ -176,7 +187,9 @@ impl Network {
             queue.at(at, Due::ToClient(id));
             return None;
         }
-        connection.down.pop_front().map(|(_, message)| message)
+        let (_, message) = connection.down.pop_front()?;
+        self.recorder.record(now, || What::Arrived { way: Way::Down, connection: id.0 });
+        Some(message)
     }
 
     /// The client's end is gone. The first `delivered` messages under way still arrive, `linger` later at least,
@@ -191,15 +204,18 @@ impl Network {
         let until = self.clamp(now.after(linger));
         let connection = &mut self.connections[index(id)];
         connection.down.clear();
+        self.recorder.record(now, || lost(Way::Down, id, 0));
         connection.ends = match connection.ends {
             Ends::Both | Ends::ServerOnly => Ends::ServerOnly,
             Ends::ClientOnly | Ends::Neither => Ends::Neither,
         };
         if connection.ends == Ends::Neither {
             connection.up.clear();
+            self.recorder.record(now, || lost(Way::Up, id, 0));
             return;
         }
         connection.up.truncate(usize::from(delivered));
+        self.recorder.record(now, || lost(Way::Up, id, usize::from(delivered)));
         connection.blocked.up = connection.blocked.up.max(until);
         if notice == Notice::Given {
             let at = connection.up.back().map_or(now, |(last, _)| *last);
@@ -212,12 +228,22 @@ impl Network {
     pub(super) fn stall(&mut self, now: Instant, id: ConnectionId, to_server: Duration, to_client: Duration) {
         let (up, down) = (self.clamp(now.after(to_server)), self.clamp(now.after(to_client)));
         self.connections[index(id)].blocked.extend(up, down);
+        self.record_hold(now, self.connections[index(id)].node, up, down);
     }
 
     /// Holds up all that passes between a node and the server.
     pub(super) fn cut(&mut self, now: Instant, node: u8, to_server: Duration, to_client: Duration) {
         let (up, down) = (self.clamp(now.after(to_server)), self.clamp(now.after(to_client)));
         self.links[usize::from(node)].blocked.extend(up, down);
+        self.record_hold(now, node, up, down);
+    }
+
+    fn record_hold(&self, now: Instant, node: u8, up: Instant, down: Instant) {
+        for (way, until) in [(Way::Up, up), (Way::Down, down)] {
+            if until > now {
+                self.recorder.record(now, || What::Held { node, way, until });
+            }
+        }
     }
 
     fn clamp(&self, until: Instant) -> Instant {
@@ -266,6 +292,14 @@ impl Blocked {
         self.up = self.up.max(up);
         self.down = self.down.max(down);
     }
+}
+
+fn sent(way: Way, ConnectionId(connection): ConnectionId, node: u8, letter: Letter) -> What {
+    What::Sent { way, connection, node, server: 0, letter }
+}
+
+fn lost(way: Way, ConnectionId(connection): ConnectionId, kept: usize) -> What {
+    What::Lost { way, connection, kept }
 }
 
 fn index(id: ConnectionId) -> usize {

@@ -8,6 +8,7 @@ use super::sometimes::Reached;
 use super::workload::Step;
 use super::world::World;
 use crate::checkers::{Call, Mark, Violation, Wanted};
+use crate::timeline::What;
 use crate::zookeeper::ServerId;
 
 const PROPERTY: &str = "refused calls";
@@ -30,6 +31,14 @@ impl World<'_> {
         }
         let life = process.life;
         self.trace.note(self.now, &(life, step), |line| write!(line, "{life} does {step:?}"));
+        self.recorder.record(self.now, || {
+            let stands = if let Step::Campaign { global, .. } = step {
+                Some(self.names.globals[usize::from(global)].clone())
+            } else {
+                None
+            };
+            What::Did { life, stands, text: format!("{step:?}") }
+        });
         let Some(process) = self.nodes[index].process() else { return Ok(()) };
         let application = &mut process.application;
         match step {

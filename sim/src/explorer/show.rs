@@ -8,6 +8,14 @@ use queenright_core::{Event, Input, Output, Request};
 /// Data longer than this is cut off.
 const DATA_SHOWN_MAX: usize = 24;
 
+/// What `tell` writes.
+pub(crate) fn text(tell: impl FnOnce(&mut dyn Write) -> Result) -> String {
+    let mut text = String::new();
+    // Writing into a String cannot fail.
+    let _ = tell(&mut text);
+    text
+}
+
 pub(crate) fn input(line: &mut dyn Write, input: &Input) -> Result {
     match input {
         Input::Session(event) => write!(line, "{event:?}"),

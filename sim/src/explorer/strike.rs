@@ -11,6 +11,7 @@ use super::queue::Due;
 use super::sometimes::Reached;
 use super::world::World;
 use crate::checkers::Violation;
+use crate::timeline::What;
 use crate::zookeeper::{Owner, ServerId};
 
 impl World<'_> {
@@ -21,6 +22,10 @@ impl World<'_> {
         }
         let fault = self.plan.faults[number as usize].fault;
         self.trace.note(self.now, &fault, |line| write!(line, "FAULT {number}: {fault}"));
+        self.recorder.record(self.now, || What::Fault {
+            node: fault.node(),
+            text: format!("fault {number}: {fault}"),
+        });
         match fault {
             Fault::Break { node, delivered, linger, notice } => {
                 let leaving = Leaving { delivered, linger, notice };
@@ -69,6 +74,8 @@ impl World<'_> {
     /// From now on nothing breaks; what an outside hand left in the way of a registration is taken away.
     pub(super) fn heal(&mut self) -> Result<(), Violation> {
         self.trace.note(self.now, &2_u8, |line| line.write_str("HEALED"));
+        self.recorder
+            .record(self.now, || What::Fault { node: None, text: "healed: nothing breaks any more".into() });
         let tree = self.server.tree(ServerId::FIRST);
         let squatters = std::mem::take(&mut self.squatters);
         let left = squatters
@@ -88,7 +95,6 @@ impl World<'_> {
     fn pause(&mut self, node: u8, length: std::time::Duration, point: super::fault::PausePoint) {
         let until: Instant = self.now.after(length).min(self.heal_at);
         let Some(process) = self.nodes[usize::from(node)].process() else { return };
-        let life = process.life.number;
         match (&mut process.pause, point) {
             (Pause::Until { until: current, .. }, _) => *current = until.max(*current),
             (pause, super::fault::PausePoint::BeforeInput) => {
@@ -99,7 +105,9 @@ impl World<'_> {
                 return;
             }
         }
-        self.queue.at(until, Due::Resume { node, life });
+        let life = process.life;
+        self.recorder.record(self.now, || What::Paused { life, until });
+        self.queue.at(until, Due::Resume { node, life: life.number });
     }
 
     fn meddle(&mut self, hand: Hand) -> Result<(), Violation> {

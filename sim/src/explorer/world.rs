@@ -24,6 +24,7 @@ use crate::checkers::{
     Alternation, BoundedRequests, Caches, Completion, ExclusiveBelief, LeaseNames, LeaseRecords, Life,
     RisingTokens, Violation,
 };
+use crate::timeline::{Recorder, What};
 use crate::zookeeper::{ConnectionId, Ensemble, FromServer, ServerConfig, ServerId};
 
 /// More events than any run needs: whoever gets here is going round in circles.
@@ -51,6 +52,7 @@ pub(super) struct World<'a> {
     pub(super) checks: Checks,
     pub(super) sometimes: Sometimes,
     pub(super) trace: Trace,
+    pub(super) recorder: Recorder,
     pub(super) acl: Vec<Acl>,
     pub(super) events: u64,
     /// Faults that are tied to requests: node, number of the request, delay, number of the fault.
@@ -87,7 +89,12 @@ enum Progress {
 }
 
 impl<'a> World<'a> {
-    pub(super) fn new(plan: &'a Plan, configure: &'a dyn Fn(&mut Config), tracing: Tracing) -> Self {
+    pub(super) fn new(
+        plan: &'a Plan,
+        configure: &'a dyn Fn(&mut Config),
+        tracing: Tracing,
+        recorder: Recorder,
+    ) -> Self {
         let now = Instant::ORIGIN;
         let heal_at = now.after(plan.heal_at);
         let config = ServerConfig {
@@ -104,7 +111,7 @@ impl<'a> World<'a> {
             heal_at,
             still_from: heal_at.after(plan.quiet).before(plan.lease * STILL_LEASES),
             queue: Queue::default(),
-            network: Network::new(plan.seed, plan.network, plan.nodes.len(), heal_at),
+            network: Network::new(plan.seed, plan.network, plan.nodes.len(), heal_at, recorder.clone()),
             server: Ensemble::new(config, 1, now),
             nodes: plan
                 .nodes
@@ -130,6 +137,7 @@ impl<'a> World<'a> {
             },
             sometimes: Sometimes::default(),
             trace: Trace::new(tracing),
+            recorder,
             acl: vec![Acl::open()],
             events: 0,
             tied: Vec::new(),
@@ -170,6 +178,7 @@ impl<'a> World<'a> {
         while let Some((at, due)) = self.queue.pop() {
             self.now = self.now.max(at);
             self.events += 1;
+            self.recorder.step();
             if self.events > EVENTS_MAX {
                 return Err(Violation::new("bounded events", format!("{EVENTS_MAX} events, and no end")));
             }
@@ -265,12 +274,16 @@ impl<'a> World<'a> {
         self.server.handle_timeout(self.now);
         if self.server.sessions().count() < before {
             self.sometimes.reach(Reached::SessionExpiredByServer);
+            self.recorder.record(self.now, || What::ServerWoke { text: "a session expires".into() });
         }
         self.drain_server()
     }
 
     /// Sends what the server says, and looks at what it did.
     pub(super) fn drain_server(&mut self) -> Result<(), Violation> {
+        for server in self.server.servers() {
+            self.recorder.look(self.now, server.0 - 1, self.server.tree(server));
+        }
         while let Some((connection, mut message)) = self.server.poll_output() {
             if let Some(stale) = self.old_views.after(connection, &mut message) {
                 self.sometimes.reach(Reached::StaleRead);
@@ -328,6 +341,8 @@ impl<'a> World<'a> {
             Pause::Until { .. } | Pause::None | Pause::BeforeEffects(_) => return Ok(()),
         };
         process.pause = Pause::None;
+        let life = process.life;
+        self.recorder.record(now, || What::Resumed { life });
         if process.application.is_overdue(clock.local(now)) {
             self.sometimes.reach(Reached::BeliefEndedDuringPause);
         }
@@ -369,6 +384,7 @@ impl<'a> World<'a> {
             acknowledged: std::collections::BTreeSet::new(),
         }));
         self.trace.note(self.now, &(1_u8, life), |line| write!(line, "{life} starts"));
+        self.recorder.record(self.now, || What::Started { life });
         self.join(number)?;
         let plan = self.plan;
         plan.nodes[usize::from(number)].profile.iter().try_for_each(|step: &Step| self.perform(number, *step))
@@ -387,6 +403,7 @@ impl<'a> World<'a> {
         );
         for (xid, request) in (1..).zip(requests) {
             self.trace.note(self.now, &request, |line| write!(line, "hand: {request:?}"));
+            self.recorder.record(self.now, || What::Hand { text: format!("an outside hand: {request:?}") });
             self.server.request(self.now, connection, xid, request);
         }
         self.server.request(self.now, connection, 0, Record::CloseSession);
