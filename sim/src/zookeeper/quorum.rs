@@ -240,25 +240,24 @@ impl Ensemble {
             committed.push_back(transaction);
             server.known = number;
         }
-        let known = server.known;
-        if known == before {
+        if committed.is_empty() {
             return;
         }
         let Some(leader) = server.leader_mut() else { return };
         let followers: Vec<_> = leader.learners.iter().map(|(id, learner)| (*id, learner.term)).collect();
-        let (done, waiting) =
-            mem::take(&mut leader.syncs).into_iter().partition(|(needed, ..)| *needed <= known);
-        leader.syncs = waiting;
-        let synced: VecDeque<_> = done;
-        for transaction in committed {
+        // One after the other: a sync is answered before what its client wrote behind it.
+        for (number, transaction) in (before + 1..).zip(committed) {
             self.log.push(transaction);
-        }
-        for (other, term) in &followers {
-            self.tell_follower(now, id, *other, *term, ToFollower::Commit { committed: known });
-        }
-        for (_, other, conn, ticket) in synced {
-            if let Some((_, term)) = followers.iter().find(|(follower, _)| *follower == other) {
-                self.tell_follower(now, id, other, *term, ToFollower::Synced { conn, ticket });
+            for (other, term) in &followers {
+                self.tell_follower(now, id, *other, *term, ToFollower::Commit { committed: number });
+            }
+            let Some(leader) = self.server_mut(id).leader_mut() else { break };
+            let due = leader.syncs.iter().take_while(|(needed, ..)| *needed <= number).count();
+            let synced: Vec<_> = leader.syncs.drain(..due).collect();
+            for (_, other, conn, ticket) in synced {
+                if let Some((_, term)) = followers.iter().find(|(follower, _)| *follower == other) {
+                    self.tell_follower(now, id, other, *term, ToFollower::Synced { conn, ticket });
+                }
             }
         }
         self.catch_up(now, id);

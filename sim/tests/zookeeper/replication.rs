@@ -71,6 +71,25 @@ fn sessions_are_named_after_the_servers_where_they_began() {
     assert_eq!(world.server.sessions().count(), 3);
 }
 
+/// Without it, what a client wrote behind a sync was answered before the sync.
+#[test]
+fn a_sync_is_answered_in_its_turn_when_several_writes_are_committed_at_once() {
+    let mut world = World::ensemble(4);
+    let client = world.client_of(ONE);
+    // The leader, the fourth one, has one follower left, and it takes three of them.
+    for other in [TWO, LEADER] {
+        world.strike(|servers, now| servers.crash(now, other));
+    }
+    world.send(&client, 1, create("/a"));
+    world.send(&client, 2, sync("/"));
+    world.send(&client, 3, create("/b"));
+    assert_eq!(replies(&mut world, &client), []);
+    world.strike(|servers, now| servers.restart(now, TWO));
+    let half_tick = world.server.config().tick / 2;
+    world.pass(half_tick);
+    assert_eq!(replies(&mut world, &client), [(1, true), (2, true), (3, true)]);
+}
+
 #[test]
 fn a_lagging_server_shows_the_past_and_its_events_come_before_what_they_announce() {
     let mut world = World::ensemble(3);
