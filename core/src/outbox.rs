@@ -93,6 +93,8 @@ pub(crate) enum Owner {
     CandidateDelete(Name),
     /// The list of a queue.
     QueueList(Name),
+    /// The write behind which a queue is listed when a creation is in doubt.
+    QueueFence(Name),
     /// The watch on a candidate in front.
     QueueWatch(Name, String),
     /// A step of the janitor.

@@ -202,6 +202,7 @@ impl Coordinator {
             Owner::CandidateCreate(name) => answer(name, Answer::CandidateCreated(request, outcome)),
             Owner::CandidateDelete(name) => answer(name, Answer::CandidateDeleted(request, outcome)),
             Owner::QueueList(name) => answer(name, Answer::QueueListed(request, outcome)),
+            Owner::QueueFence(name) => answer(name, Answer::QueueFenced(request, outcome)),
             Owner::QueueWatch(name, znode) => answer(name, Answer::QueueWatched(znode, outcome)),
         }
         self.route_facts();

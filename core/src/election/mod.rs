@@ -280,6 +280,7 @@ impl Election {
             Answer::CandidateCreated(request, outcome) => global.queue.handle_created(request, outcome, out),
             Answer::CandidateDeleted(request, outcome) => global.queue.handle_deleted(request, outcome, out),
             Answer::QueueListed(request, outcome) => global.queue.handle_list(request, outcome, out),
+            Answer::QueueFenced(request, outcome) => global.queue.handle_fenced(request, &outcome, out),
             Answer::QueueWatched(znode, outcome) => global.queue.handle_watched(&znode, &outcome),
         }
         self.advance(name, standing, out);
@@ -345,6 +346,7 @@ pub(crate) enum Answer {
     CandidateCreated(RequestId, Outcome),
     CandidateDeleted(RequestId, Outcome),
     QueueListed(RequestId, Outcome),
+    QueueFenced(RequestId, Outcome),
     QueueWatched(String, Outcome),
 }
 

@@ -4,12 +4,18 @@
 //! |---|---|---|---|---|---|---|---|
 //! | Absent | Creating | – | – | – | Deleting, for it is an orphan of ours | – | – |
 //! | Creating | – | Queued | Unsure | – | – | waits for the answer | Absent |
-//! | Unsure | – | – | – | Absent | Queued | lists | Absent |
+//! | Unsure | Fencing | – | – | – | – | Fencing | Absent |
+//! | Fencing | – | – | – | – | – | – | Absent |
+//! | Fenced | lists | – | – | Absent | Queued | lists | Absent |
 //! | Queued | – | – | – | Absent | Queued | Deleting | Absent |
 //! | Deleting | – | – | – | Absent | – | – | Absent |
 //!
 //! A candidate's name carries the incarnation of its node and a counter, so a lost answer to its creation is
-//! resolved by listing. Every child of this incarnation that is not the candidate is deleted when it is seen.
+//! resolved by listing. Not by listing alone: the creation may have gone to another server, and be committed after a
+//! `sync` on the connection that came next, for one that leads answers that by itself. So first comes a fence, a write
+//! that changes nothing: once the leader has decided it, no creation can come any more that was sent before, and the server
+//! that tells so has applied all of them. A fence whose answer is lost (Fencing) leads back to Unsure. Every child of this
+//! incarnation that is not the candidate is deleted when it is seen.
 
 use alloc::format;
 use alloc::string::String;
@@ -48,7 +54,13 @@ enum State {
     Creating {
         request: RequestId,
     },
+    /// Its creation may have happened, or may happen yet.
     Unsure,
+    Fencing {
+        request: RequestId,
+    },
+    /// Its creation has happened, or never will.
+    Fenced,
     Queued {
         znode: String,
         rank: Option<usize>,
@@ -91,6 +103,8 @@ impl Queue {
             State::Absent
             | State::Creating { .. }
             | State::Unsure
+            | State::Fencing { .. }
+            | State::Fenced
             | State::Deleting { .. }
             | State::Doomed { .. } => None,
         }
@@ -122,8 +136,16 @@ impl Queue {
                 let znode = znode.clone();
                 self.delete(znode, out);
             }
-            (State::Unsure, _) if self.list == List::Idle => self.list = List::Wanted,
-            (State::Absent | State::Creating { .. } | State::Unsure | State::Deleting { .. }, _)
+            (State::Unsure, _) => self.fence(out),
+            (State::Fenced, _) if self.list == List::Idle => self.list = List::Wanted,
+            (
+                State::Absent
+                | State::Creating { .. }
+                | State::Fencing { .. }
+                | State::Fenced
+                | State::Deleting { .. },
+                _,
+            )
             | (State::Queued { .. }, true) => {}
         }
         if self.list == List::Wanted {
@@ -189,6 +211,20 @@ impl Queue {
                 self.pause(out);
             }
             Ok(_) | Err(OpError::Unknown) => {
+                self.state = State::Unsure;
+                self.pause(out);
+            }
+        }
+    }
+
+    pub(crate) fn handle_fenced(&mut self, request: RequestId, outcome: &Outcome, out: &mut Outbox) {
+        if self.state != (State::Fencing { request }) {
+            return;
+        }
+        match outcome {
+            // Whatever it is, the leader has decided it.
+            Ok(_) | Err(OpError::Refused(_) | OpError::RefusedAt { .. }) => self.state = State::Fenced,
+            Err(OpError::Unknown) => {
                 self.state = State::Unsure;
                 self.pause(out);
             }
@@ -266,6 +302,8 @@ impl Queue {
             State::Absent
             | State::Creating { .. }
             | State::Unsure
+            | State::Fencing { .. }
+            | State::Fenced
             | State::Deleting { .. }
             | State::Doomed { .. } => None,
         }
@@ -273,8 +311,13 @@ impl Queue {
 
     fn list_again(&mut self) {
         match self.state {
-            State::Queued { .. } | State::Unsure => self.list = List::Wanted,
-            State::Absent | State::Creating { .. } | State::Deleting { .. } | State::Doomed { .. } => {}
+            State::Queued { .. } | State::Fenced => self.list = List::Wanted,
+            State::Absent
+            | State::Creating { .. }
+            | State::Unsure
+            | State::Fencing { .. }
+            | State::Deleting { .. }
+            | State::Doomed { .. } => {}
         }
     }
 
@@ -297,8 +340,13 @@ impl Queue {
         let own = match &self.state {
             State::Queued { znode, .. } => queue.iter().find(|(_, name)| name == znode).cloned(),
             // The first one, if the answer to its creation was lost.
-            State::Unsure => first_of(&queue, |name| is_own(name) && self.is_current(name)),
-            State::Absent | State::Creating { .. } | State::Deleting { .. } | State::Doomed { .. } => return,
+            State::Fenced => first_of(&queue, |name| is_own(name) && self.is_current(name)),
+            State::Absent
+            | State::Creating { .. }
+            | State::Unsure
+            | State::Fencing { .. }
+            | State::Deleting { .. }
+            | State::Doomed { .. } => return,
         };
         for (_, name) in queue.iter().filter(|(_, name)| is_own(name)) {
             if own.as_ref().is_none_or(|(_, own)| own != name) {
@@ -334,7 +382,7 @@ impl Queue {
 
     fn create(&mut self, out: &mut Outbox) {
         self.created += 1;
-        let prefix = format!("{}.{}-", out.config.incarnation, self.created);
+        let prefix = self.prefix(out);
         let op = Op::Create {
             path: self.path.join(&prefix),
             data: out.config.node.as_str().into(),
@@ -351,6 +399,18 @@ impl Queue {
         let op = Op::Delete { path: self.path.join(&znode), version: Version::Any };
         let request = out.request(Owner::CandidateDelete(self.global.clone()), op);
         self.state = State::Deleting { znode, request };
+    }
+
+    /// A write that changes nothing: candidates have a number behind this name.
+    fn fence(&mut self, out: &mut Outbox) {
+        let path = self.path.join(&self.prefix(out));
+        let op = Op::Delete { path, version: Version::Any };
+        self.state = State::Fencing { request: out.request(Owner::QueueFence(self.global.clone()), op) };
+    }
+
+    /// How the name of the candidate created last begins.
+    fn prefix(&self, out: &Outbox) -> String {
+        format!("{}.{}-", out.config.incarnation, self.created)
     }
 
     fn pause(&mut self, out: &Outbox) {
