@@ -55,7 +55,7 @@ deny: ## Licences, sources and versions of dependencies are as deny.toml says.
 
 # What core may be built on. A dependency that is not named here is refused, whatever it is: runtimes, clocks and
 # randomness are what must stay out, and nobody can list all of them.
-CORE_DEPENDENCIES := queenright-core serde serde_core serde_derive thiserror thiserror-impl \
+CORE_DEPENDENCIES := queenright-core bincode unty serde serde_core serde_derive thiserror thiserror-impl \
 	proc-macro2 quote syn unicode-ident
 
 .PHONY: purity
@@ -64,7 +64,7 @@ purity: ## core has no runtime, no clock, no randomness, no std.
 	found=$$(cargo tree --locked -e normal --prefix none --format '{p}' | awk '{ print $$1 }' | sort -u)
 	strange=$$(grep -vxFf <(printf '%s\n' $(CORE_DEPENDENCIES)) <<<"$$found" || true)
 	[ -z "$$strange" ] || { echo "core depends on what CORE_DEPENDENCIES does not name:" $$strange; exit 1; }
-	if cargo tree --locked -e normal,features --prefix none | grep -E '^(serde|serde_core|thiserror) feature "(std|default)"'; then
+	if cargo tree --locked -e normal,features --prefix none | grep -E '^(bincode|serde|serde_core|thiserror) feature "(std|default)"'; then
 		echo 'a dependency of core is built with std'; exit 1
 	fi
 	for attribute in '#![no_std]' '#![forbid(unsafe_code)]'; do

@@ -34,6 +34,7 @@ mod outbox;
 pub mod output;
 pub mod path;
 mod record;
+pub mod recording;
 mod registration;
 mod session;
 mod shape;

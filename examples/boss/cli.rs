@@ -1,11 +1,14 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 use queenright::{Config, LinkConfig};
 
+/// How many bytes of recording a node writes at most: a day of a quiet one.
+const RECORDING_LEN_MAX: u64 = 64 << 20;
 /// A stopped machine is noticed after this long, so that its jobs are done by others while their requestors still wait.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Each link shows a sign of life this often.
@@ -88,6 +91,10 @@ pub(crate) struct Setup {
     #[arg(long, global = true, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) work: Option<Duration>,
 
+    /// Record there what the core of this node is told: `queenright-sim replay --recording` lives through it again.
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    pub(crate) record: Option<PathBuf>,
+
     /// Log to standard error what the library does; twice for details.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -120,6 +127,9 @@ impl Setup {
         }
         if let Some(cookie) = &self.cookie {
             config = config.with_cookie(cookie.as_bytes());
+        }
+        if let Some(directory) = &self.record {
+            config = config.with_recordings(directory, RECORDING_LEN_MAX);
         }
         config
     }

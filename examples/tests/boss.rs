@@ -5,10 +5,12 @@
 mod support;
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use queenright_sim::recording::{Life, check_terms};
 use support::{PATIENCE, Running, Server, complaint, example, on_both_servers, run};
 
 /// Nothing listens there: the port is reserved.
@@ -71,6 +73,7 @@ on_both_servers![
     the_jobs_of_a_killed_worker_are_done_by_another,
     the_jobs_of_a_stopped_worker_are_done_by_another,
     the_children_of_a_killed_demo_die_with_it,
+    what_the_nodes_of_a_demo_recorded_is_lived_again,
 ];
 
 fn the_demo_plays_well_and_leaves_nothing_behind(server: &Server) {
@@ -221,4 +224,24 @@ fn the_children_of_a_killed_demo_die_with_it(server: &Server) {
         assert!(Instant::now() < deadline, "{:?}", children());
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Also by the one that was killed, up to its last moment.
+fn what_the_nodes_of_a_demo_recorded_is_lived_again(server: &Server) {
+    let port = server.connect_string().rsplit(':').next().unwrap().to_owned();
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("recordings-{port}"));
+    let _ = fs::remove_dir_all(&directory);
+    let mut command = boss(&server.connect_string(), &["--lease", "1s", "demo", "--jobs", "6"]);
+    let output = run(command.arg("--record").arg(&directory));
+    assert!(output.status.success(), "{}", complaint(&output));
+    let files = fs::read_dir(&directory).unwrap();
+    let lives: Vec<Life> =
+        files.map(|file| Life::new(&fs::read(file.unwrap().path()).unwrap()).unwrap()).collect();
+    // One machine, and so one clock.
+    check_terms(&lives, Duration::from_millis(10)).unwrap();
+    let terms: Vec<_> = lives.iter().flat_map(|life| &life.beliefs).collect();
+    assert_eq!(terms.iter().filter(|term| term.global.as_str() == "boss").count(), 3, "{terms:?}");
+    let killed = lives.iter().filter(|life| !life.replayed.is_whole).count();
+    assert_eq!(killed, 1, "{lives:?}");
+    fs::remove_dir_all(&directory).unwrap();
 }

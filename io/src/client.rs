@@ -21,6 +21,7 @@ use crate::handle::{Command, Farewell, Handle, Hub, Standing};
 use crate::port::{Host, ZooKeeper};
 use crate::published::{Life, Published};
 use crate::publisher::Publisher;
+use crate::recording::Recorded;
 use crate::registration::Registration;
 
 /// A member of the cluster without processes: it registers and finds services, and stands for globals.
@@ -130,8 +131,12 @@ impl Client {
         config.check()?;
         let core_config = config.core_config(name.clone(), incarnation)?;
         let resign_timeout = core_config.drain + config.request_timeout;
-        let core =
-            Coordinator::new(core_config, host.now()).map_err(|error| Error::config(error.to_string()))?;
+        let now = host.now();
+        let core = Coordinator::new(core_config, now).map_err(|error| Error::config(error.to_string()))?;
+        let core = match &config.recordings {
+            None => Recorded::without(core),
+            Some(recordings) => Recorded::begin(core, now, recordings)?,
+        };
         let hub = Arc::new(Hub::new(Arc::clone(&host)));
         let (handle, inbox) = Handle::new(Arc::clone(&hub));
         let driver = Driver::new(core, zookeeper, host, inbox, Publisher::new(hub));

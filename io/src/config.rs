@@ -1,6 +1,7 @@
 //! How a node is set up.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use queenright_core::{Incarnation, Name, Path};
@@ -42,6 +43,7 @@ pub struct Config {
     pub(crate) request_timeout: Duration,
     pub(crate) close_timeout: Duration,
     pub(crate) cache_idle: Duration,
+    pub(crate) recordings: Option<Recordings>,
     // For nodes; a client does not listen.
     pub(crate) listen: Option<String>,
     pub(crate) advertise: Option<String>,
@@ -60,6 +62,13 @@ pub enum ClientKind {
     /// The client that the simulator runs: on tokio, without Nagle's delay, with zxids and in the order of the wire.
     /// No TLS.
     Native,
+}
+
+/// Where recordings go.
+#[derive(Clone, Debug)]
+pub(crate) struct Recordings {
+    pub(crate) directory: PathBuf,
+    pub(crate) len_max: u64,
 }
 
 /// What proves to ZooKeeper who we are, in its scheme `digest`.
@@ -107,6 +116,7 @@ impl Config {
             request_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
             cache_idle: Duration::from_secs(600),
+            recordings: None,
             listen: None,
             advertise: None,
             cookie: None,
@@ -135,6 +145,18 @@ impl Config {
     #[must_use]
     pub fn with_zookeeper_tls(mut self, tls: Tls) -> Self {
         self.zookeeper_tls = Some(tls);
+        self
+    }
+
+    /// Records everything that the core of this node is told, into a new file `NAME-INCARNATION.rec` in `directory` (which is
+    /// made when missing), of at most `len_max` bytes: at the limit the recording ends, and the node goes on. `queenright-sim
+    /// replay --recording` lives through it again, bit by bit, on any machine; see [`queenright_core::recording`].
+    ///
+    /// Cheap enough to be left on. A recording holds what was registered, payloads included, but no credentials. A node that
+    /// is killed loses the last few milliseconds of it. Default: nothing is recorded.
+    #[must_use]
+    pub fn with_recordings(mut self, directory: impl Into<PathBuf>, len_max: u64) -> Self {
+        self.recordings = Some(Recordings { directory: directory.into(), len_max });
         self
     }
 
@@ -390,6 +412,7 @@ impl fmt::Debug for Config {
             .field("listen", &self.listen)
             .field("advertise", &self.advertise)
             .field("register_prefix", &self.register_prefix)
+            .field("recordings", &self.recordings)
             .finish_non_exhaustive()
     }
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use queenright_core::op::{OpError, Outcome, Write};
+use queenright_core::recording::Step;
 use queenright_core::{
-    Coordinator, Event, HostEvent, Input, Instant, Misuse, Op, Output, Request, RequestId, SessionEpoch,
-    SessionEvent, Timer,
+    Event, HostEvent, Input, Instant, Misuse, Op, Output, Request, RequestId, SessionEpoch, SessionEvent,
+    Timer,
 };
 use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep, timeout};
@@ -18,6 +19,7 @@ use tracing::{debug, trace};
 use crate::handle::{Command, Farewell, Inbox, NotSent, Standing};
 use crate::port::{Host, ZooKeeper};
 use crate::publisher::Publisher;
+use crate::recording::Recorded;
 
 /// The longest sleep. Tokio's clock stops while the machine is suspended and the host's does not, so after waking up
 /// a deadline may be much nearer than it was when the sleep began.
@@ -25,7 +27,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(10);
 
 /// A coordinator and what surrounds it.
 pub(crate) struct Driver {
-    core: Coordinator,
+    core: Recorded,
     zookeeper: Box<dyn ZooKeeper>,
     host: Arc<dyn Host>,
     inbox: Inbox,
@@ -53,13 +55,13 @@ enum Wake {
 
 impl Driver {
     pub(crate) fn new(
-        core: Coordinator,
+        core: Recorded,
         zookeeper: Box<dyn ZooKeeper>,
         host: Arc<dyn Host>,
         inbox: Inbox,
         publisher: Publisher,
     ) -> Self {
-        let close_timeout = core.config().close_timeout;
+        let close_timeout = core.machine().config().close_timeout;
         let (writes, phase) = (Writes::default(), Phase::Running);
         Self { core, zookeeper, host, inbox, publisher, writes, close_timeout, phase }
     }
@@ -74,7 +76,7 @@ impl Driver {
             }
             // Inputs that are always ready must not starve the runtime, nor the timers, which are polled with it.
             tokio::task::consume_budget().await;
-            let deadline = self.core.poll_timeout().map(|(at, _)| at);
+            let deadline = self.core.machine().poll_timeout().map(|(at, _)| at);
             let wake = tokio::select! {
                 biased;
                 () = alarm.at(deadline) => Wake::Deadline,
@@ -92,6 +94,7 @@ impl Driver {
                 Wake::Input(input) => self.handle_input(now, input),
             }
         }
+        self.core.end(self.host.now()).await;
         let closed = timeout(self.close_timeout, poll_fn(|cx| self.zookeeper.poll_close(cx))).await;
         debug!(in_time = closed.is_ok(), "closed");
     }
@@ -105,49 +108,56 @@ impl Driver {
                 match output {
                     Output::Request(request) => self.zookeeper.submit(request),
                     Output::Event(Event::Closed) => self.phase = Phase::Closed,
-                    Output::Event(event) => answers.extend(self.publisher.publish(event, &self.core)),
+                    Output::Event(event) => {
+                        answers.extend(self.publisher.publish(event, self.core.machine()))
+                    }
                 }
             }
             match answers.pop_front() {
-                Some(answer) => self.core.handle_input(self.host.now(), answer),
+                Some(answer) => self.tell(self.host.now(), Step::Input(answer)),
                 None => return,
             }
         }
     }
 
     fn handle_deadline(&mut self, now: Instant) {
-        if let Some((_, Timer::Idle)) = self.core.poll_timeout() {
+        if let Some((_, Timer::Idle)) = self.core.machine().poll_timeout() {
             // Lookups do not enter the driver, so it asks what was looked at.
             let (directories, globals) = self.publisher.take_used();
             for directory in directories {
-                self.core.touch(now, &directory);
+                self.tell(now, Step::Touch(directory));
             }
             for global in globals {
-                self.core.touch_global(now, &global);
+                self.tell(now, Step::TouchGlobal(global));
             }
         }
-        self.core.handle_timeout(now);
+        self.tell(now, Step::Timeout);
     }
 
     fn handle_input(&mut self, now: Instant, input: Input) {
         trace!(%now, ?input);
         if let Some(input) = self.writes.take(input) {
-            self.core.handle_input(now, input);
+            self.tell(now, Step::Input(input));
         }
+    }
+
+    /// Calls of the core that it does not refuse.
+    fn tell(&mut self, now: Instant, step: Step) {
+        drop(self.core.take(now, step));
     }
 
     fn handle_farewell(&mut self, now: Instant, farewell: Farewell) {
         match farewell {
             // After closing began it is withdrawn already.
-            Farewell::Unregister(id) => drop(self.core.unregister(now, id)),
+            Farewell::Unregister(id) => self.tell(now, Step::Unregister(id)),
             Farewell::Resign(global, candidature) => {
                 if self.publisher.is_current(&global, &candidature) {
                     // An error means that the core is withdrawing it already, and will say when it is done.
-                    let _ = self.core.resign(now, &global);
+                    self.tell(now, Step::Resign(global));
                 }
             }
             Farewell::Stopped { global, token } => {
-                self.core.handle_input(now, Input::Host(HostEvent::Stopped { global, token }));
+                self.tell(now, Step::Input(Input::Host(HostEvent::Stopped { global, token })));
             }
             Farewell::Close => self.close(now),
         }
@@ -156,15 +166,19 @@ impl Driver {
     fn handle_command(&mut self, now: Instant, command: Command) {
         match command {
             Command::Register { directory, instance, payload, reply } => {
-                let result = self.core.register(now, directory, instance, payload);
-                let id = result.as_ref().ok().copied();
-                let result = result.map(|id| (id, self.publisher.add_registration(id)));
-                if let (Err(_), Some(id)) = (reply.send(result), id) {
-                    drop(self.core.unregister(now, id));
+                match self.core.take(now, Step::Register { directory, instance, payload }) {
+                    Ok(None) => {}
+                    Ok(Some(id)) => {
+                        let registered = Ok((id, self.publisher.add_registration(id)));
+                        if reply.send(registered).is_err() {
+                            self.tell(now, Step::Unregister(id));
+                        }
+                    }
+                    Err(misuse) => drop(reply.send(Err(misuse))),
                 }
             }
             Command::Update { id, payload, reply } => {
-                let result = self.core.update(now, id, payload);
+                let result = self.core.take(now, Step::Update { id, payload }).map(drop);
                 // Its status first: the caller waits for the next "registered", not for the last one.
                 self.settle();
                 let _ = reply.send(result);
@@ -173,14 +187,14 @@ impl Driver {
                 let published = self.publisher.open_directory(&directory);
                 // Following before subscribing: it counts as use from the first moment.
                 let life = published.follow();
-                let result = self.core.subscribe(now, directory);
-                let _ = reply.send(result.map(|()| (published, life)));
+                let result = self.core.take(now, Step::Subscribe(directory));
+                let _ = reply.send(result.map(|_| (published, life)));
             }
             Command::LookUp { global, reply } => {
                 let published = self.publisher.open_holder(&global);
                 let life = published.follow();
-                let result = self.core.look_up(now, global);
-                let _ = reply.send(result.map(|()| (published, life)));
+                let result = self.core.take(now, Step::LookUp(global));
+                let _ = reply.send(result.map(|_| (published, life)));
             }
             Command::Campaign { global, payload, terms, candidature, reply } => {
                 // Farewells overtake commands: the caller may be gone, and have said so.
@@ -192,16 +206,16 @@ impl Driver {
                     return;
                 }
                 self.publisher.open_candidature(global.clone(), candidature);
-                let result = self.core.campaign(now, global.clone(), payload, terms);
+                let result = self.core.take(now, Step::Campaign { global: global.clone(), payload, terms });
                 if result.is_err() {
                     self.publisher.close_candidature(&global);
                 }
-                let _ = reply.send(result.map(|()| Standing::New));
+                let _ = reply.send(result.map(|_| Standing::New));
             }
             Command::Recampaign { global, candidature, payload, terms, reply } => {
                 let stands = self.publisher.is_current(&global, &candidature) && !candidature.is_abandoned();
                 let result = if stands {
-                    self.core.campaign(now, global, payload, terms)
+                    self.core.take(now, Step::Campaign { global, payload, terms }).map(drop)
                 } else {
                     Err(Misuse::NotCandidate { global })
                 };
@@ -213,7 +227,7 @@ impl Driver {
 
     fn close(&mut self, now: Instant) {
         self.phase = Phase::Closing;
-        self.core.close(now);
+        self.tell(now, Step::Close);
     }
 }
 

@@ -20,6 +20,7 @@ pub mod port;
 mod process;
 mod published;
 mod publisher;
+mod recording;
 mod registration;
 
 pub use acl::{Acl, AclEntry, Permissions};

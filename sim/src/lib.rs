@@ -12,6 +12,7 @@ pub mod dev_server;
 pub mod endpoint;
 pub mod explorer;
 pub mod museum;
+pub mod recording;
 pub mod scenario;
 pub mod timeline;
 #[cfg(feature = "world")]

@@ -111,6 +111,9 @@ impl Stage {
             // Arguments can be seen by everybody on this machine.
             command.env("QUEENRIGHT_COOKIE", cookie);
         }
+        if let Some(directory) = &setup.record {
+            command.arg("--record").arg(directory);
+        }
         command.args((0..setup.verbose).map(|_| "-v"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut process = command.spawn().map_err(io)?;

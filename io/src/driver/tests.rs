@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use queenright_core::Coordinator;
 use queenright_core::op::{Reply, Version, WriteReply};
 use queenright_core::output::SessionStatus;
 use queenright_core::{Config, Directory, Incarnation, Name, Path, SessionId, Terms};
@@ -84,7 +85,7 @@ fn start() -> World {
     let fake = Fake { seen: Arc::clone(&seen), inputs: fake_inputs };
     let core = Coordinator::new(Config::new(name("node"), Incarnation(7)), host.now()).unwrap();
     let publisher = Publisher::new(Arc::clone(&hub));
-    tokio::spawn(Driver::new(core, Box::new(fake), host, inbox, publisher).run());
+    tokio::spawn(Driver::new(Recorded::without(core), Box::new(fake), host, inbox, publisher).run());
     World { handle, hub, clock, seen, inputs }
 }
 

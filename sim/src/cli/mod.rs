@@ -4,6 +4,7 @@ pub(crate) mod completions;
 pub(crate) mod explore;
 #[cfg(feature = "mutations")]
 pub(crate) mod mutants;
+mod recording;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod shrink;

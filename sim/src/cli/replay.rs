@@ -1,4 +1,4 @@
-//! `queenright-sim replay`: one run, again.
+//! `queenright-sim replay`: one run, again; or the lives of nodes in production.
 
 use std::process::ExitCode;
 
@@ -6,8 +6,8 @@ use clap::Args;
 use queenright_sim::checkers::Violation;
 use queenright_sim::explorer::{narrate, run_with};
 
-use super::report;
 use super::subject::{self, Subject};
+use super::{recording, report};
 
 /// Play one run: that of a seed, or that of a file.
 ///
@@ -15,16 +15,22 @@ use super::subject::{self, Subject};
 #[derive(Debug, Args)]
 pub(crate) struct Settings {
     /// A seed (a number, or the hash of a commit), or a file that a failure left.
-    #[arg(value_name = "FILE|SEED")]
-    subject: String,
+    #[arg(value_name = "FILE|SEED", required_unless_present = "recording")]
+    subject: Option<String>,
 
     /// Write every input and output of every coordinator to standard output, and nothing else there.
     #[arg(long)]
     trace: bool,
+
+    #[command(flatten)]
+    recorded: recording::Settings,
 }
 
 pub(crate) fn run(settings: &Settings) -> Result<ExitCode, String> {
-    let Subject { repro, .. } = Subject::parse(&settings.subject)?;
+    let Some(subject) = &settings.subject else {
+        return recording::run(&settings.recorded, settings.trace);
+    };
+    let Subject { repro, .. } = Subject::parse(subject)?;
     let configure = subject::configure(repro.mutation)?;
     let again = run_with(&repro.plan, &configure);
     let once = match settings.trace {
