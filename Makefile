@@ -48,6 +48,7 @@ test: ## The README's test command: no ZooKeeper needed.
 .PHONY: doc
 doc: ## The documentation builds without warnings.
 	cargo doc --locked --workspace --no-deps --config 'build.rustdocflags = ["-Dwarnings"]'
+	cargo doc --locked -p queenright-sim --features world --no-deps --config 'build.rustdocflags = ["-Dwarnings"]'
 
 .PHONY: deny
 deny: ## Licences, sources and versions of dependencies are as deny.toml says.

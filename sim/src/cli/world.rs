@@ -13,6 +13,8 @@ use super::report::Format;
 ///
 /// Ends at the first violation, and tells which faults it needs and the command that plays it again.
 #[derive(Debug, Args)]
+// Without the engine they are there for the help only.
+#[cfg_attr(not(feature = "world"), allow(dead_code))]
 pub(crate) struct Settings {
     /// How many seeds.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
