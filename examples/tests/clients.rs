@@ -1,4 +1,4 @@
-//! The examples `discovery` and `singleton`, as people use them.
+//! The examples `discovery`, `singleton` and `embed_core`, as people use them.
 
 #![allow(clippy::unwrap_used)] // Not known to be tests: what is not a test function.
 
@@ -32,7 +32,11 @@ fn wrong_usage_is_explained() {
     }
 }
 
-on_both_servers![discovery_tells_who_comes_and_goes, singleton_works_in_one_place_with_rising_tokens];
+on_both_servers![
+    discovery_tells_who_comes_and_goes,
+    singleton_works_in_one_place_with_rising_tokens,
+    embed_core_leads_without_tokio_and_leaves_in_good_order,
+];
 
 fn discovery_tells_who_comes_and_goes(server: &Server) {
     let servers = server.connect_string();
@@ -82,4 +86,21 @@ fn singleton_works_in_one_place_with_rising_tokens(server: &Server) {
     second.wait_for("two resigned");
     assert!(second.wait().success());
     assert!(token(third.wait_for("three leads, with token")) > second_token);
+}
+
+fn embed_core_leads_without_tokio_and_leaves_in_good_order(server: &Server) {
+    let servers = server.connect_string();
+    let mut first = Running::start(&mut program("embed_core", &servers, &["--strokes", "2"]));
+    first.wait_for("session: Connected");
+    first.wait_for("leads, with token");
+    first.wait_for("sweeps: stroke 2");
+    first.wait_for("stops: Resigned");
+    first.wait_for("is over");
+    first.wait_for("closed");
+    assert!(first.wait().success());
+    // What it left behind keeps nobody waiting.
+    let mut second = Running::start(&mut program("embed_core", &servers, &["--strokes", "1"]));
+    second.wait_for("leads, with token");
+    second.wait_for("closed");
+    assert!(second.wait().success());
 }

@@ -111,7 +111,12 @@ fn build() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let libraries = ["core/src", "io/src", "sim/src", "examples/src"];
     let library = libraries.map(|library| newest(&workspace.join(library))).into_iter().max().unwrap();
-    let sources = [("boss", "boss"), ("discovery", "discovery.rs"), ("singleton", "singleton.rs")];
+    let sources = [
+        ("boss", "boss"),
+        ("discovery", "discovery.rs"),
+        ("singleton", "singleton.rs"),
+        ("embed_core", "embed_core.rs"),
+    ];
     let is_stale = |(name, source): (&str, &str)| {
         newest(&folder.join(name)) < library.max(newest(&workspace.join("examples").join(source)))
     };
