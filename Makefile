@@ -132,5 +132,7 @@ explore: ## The explorer over fixed seeds and over those of this commit.
 	cargo run --quiet --locked --release -p queenright-sim -- explore --seeds $(EXPLORE_SEEDS) --first "$$(git rev-parse HEAD)"
 
 .PHONY: fuzz
-fuzz: ## Fuzzes the coordinator for a minute. Needs nightly and cargo-fuzz.
-	cargo +nightly fuzz run coordinator -- -max_total_time=60
+fuzz: ## Each fuzz target for a minute. Needs cargo-fuzz; RUSTC_BOOTSTRAP=1 stands for a nightly toolchain.
+	for target in coordinator session wire; do
+		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=60
+	done

@@ -11,6 +11,9 @@ pub mod checkers;
 pub mod dev_server;
 pub mod endpoint;
 pub mod explorer;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod museum;
 pub mod recording;
 pub mod scenario;

@@ -1,7 +1,8 @@
 //! Bytes that are wrong, one by one: what real servers take all the same, what they do not, and how that is told.
 
 use queenright_core::wire::{
-    AuthId, ConnectRequest, ConnectResponse, Message, OpCode, Problem, Request, Response,
+    AddWatchMode, AuthId, Check, ConnectRequest, ConnectResponse, Message, OpCode, Problem, Request,
+    Response, SetData, WatcherType,
 };
 
 use crate::bytes::hex;
@@ -10,6 +11,11 @@ use crate::bytes::hex;
 fn read(opcode: OpCode, body: &str) -> Request {
     let bytes = [&hex("00000001")[..], &opcode.number().to_be_bytes(), &hex(body)].concat();
     Request::decode(&bytes).expect("a header").1
+}
+
+fn text(text: &str) -> String {
+    let bytes: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    format!("{:08x} {bytes}", text.len())
 }
 
 #[test]
@@ -31,6 +37,13 @@ fn what_cannot_be_read_is_garbled_and_keeps_its_xid() {
         (OpCode::AddWatch, "00000001 2f 00000002".into()),
         (OpCode::RemoveWatches, "00000001 2f 00000006".into()),
         (OpCode::CheckWatches, "00000001 2f 00000000".into()),
+        (OpCode::CheckWatches, "ffffffff 00000003".into()),
+        (OpCode::Delete, "ffffffff ffffffff".into()),
+        (OpCode::Multi, format!("00000005 00 ffffffff ffffffff 00000000 ffffffff {end}")),
+        // A null id, where it is looked at.
+        (OpCode::SetAcl, format!("00000001 2f 00000001 0000001f {} ffffffff ffffffff", text("world"))),
+        (OpCode::SetAcl, format!("00000001 2f 00000001 0000001f {} ffffffff ffffffff", text("digest"))),
+        (OpCode::SetAcl, format!("00000001 2f 00000001 0000001f {} ffffffff ffffffff", text("ip"))),
         // A null list, a null in a list, and more items than there are bytes.
         (OpCode::SetWatches, "0000000000000000 ffffffff 00000000 00000000".into()),
         (OpCode::SetWatches, "0000000000000000 00000001 ffffffff 00000000 00000000".into()),
@@ -90,6 +103,24 @@ fn what_real_servers_take_is_taken() {
             path: "/a\u{fffd}\u{fffd}x\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}  ".into()
         }
     );
+}
+
+/// As a real server (3.8.0) was seen to: the first three are BAD_ARGUMENTS, the last two a watch that never fires, and
+/// NO_WATCHER.
+#[test]
+fn where_real_servers_take_a_null_path_it_is_an_empty_one() {
+    let path = String::new;
+    let set_data = SetData { path: path(), data: None, version: -1 };
+    assert_eq!(read(OpCode::SetData, "ffffffff ffffffff ffffffff"), Request::SetData(set_data));
+    let set_acl = Request::SetAcl { path: path(), acl: Some(Vec::new()), version: -1 };
+    assert_eq!(read(OpCode::SetAcl, "ffffffff 00000000 ffffffff"), set_acl);
+    let check = Request::Check(Check { path: path(), version: -1 });
+    assert_eq!(read(OpCode::Check, "ffffffff ffffffff"), check);
+    assert_eq!(read(OpCode::Sync, "ffffffff"), Request::Sync { path: path() });
+    let add_watch = Request::AddWatch { path: path(), mode: AddWatchMode::PersistentRecursive };
+    assert_eq!(read(OpCode::AddWatch, "ffffffff 00000001"), add_watch);
+    let remove_watches = Request::RemoveWatches { path: path(), watcher: WatcherType::Any };
+    assert_eq!(read(OpCode::RemoveWatches, "ffffffff 00000003"), remove_watches);
 }
 
 #[test]

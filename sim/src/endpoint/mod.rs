@@ -19,7 +19,8 @@
 //!
 //! What a client can make the server keep is bounded, by the constants below: per connection one frame and one read of
 //! the driver's, [`OUTPUT_LOW`] and one reply, [`EVENTS_MAX`] beyond that, and [`OPENING_MAX`] connections that have no
-//! session.
+//! session. A reply is as long as what it tells of, but that of a multiRead, which may ask for the same over and over:
+//! [`MULTI_READ_MAX`](crate::zookeeper::MULTI_READ_MAX) bounds it.
 
 mod connection;
 mod words;

@@ -11,14 +11,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use queenright_core::op::OpError;
-use queenright_core::wire::{Acl, ConnectRequest, ConnectResponse, Request as Record, convert};
+use queenright_core::wire::{Acl, ConnectRequest, ConnectResponse, Request as Record, convert, xid};
 use queenright_core::{Input, Instant, Request, SessionEpoch, SessionEvent, SessionId, Zxid};
 
 use super::T;
 use super::network::ToServer;
 use crate::zookeeper::FromServer;
 
-const PING_XID: i32 = -2;
 const RECONNECT: Duration = Duration::from_millis(100);
 
 /// What the client wants done.
@@ -114,7 +113,7 @@ impl Client {
                 self.actions.push_back(Action::Leave);
                 self.broken(now);
             }
-            State::Up if self.ping_at() <= now => self.put(now, PING_XID, Record::Ping),
+            State::Up if self.ping_at() <= now => self.put(now, xid::PING, Record::Ping),
             State::Waiting { .. } | State::Connecting { .. } | State::Up | State::Closed => {}
         }
     }
@@ -138,7 +137,7 @@ impl Client {
         }
         match (self.state, message) {
             (State::Connecting { .. }, FromServer::Connected(response)) => self.accepted(now, response),
-            (State::Up, FromServer::Reply { xid: PING_XID, zxid, .. }) => {
+            (State::Up, FromServer::Reply { xid: xid::PING, zxid, .. }) => {
                 self.last_zxid = self.last_zxid.max(zxid)
             }
             (State::Up, FromServer::Reply { xid, zxid, result }) => {

@@ -48,6 +48,7 @@ use queenright_core::wire::{ConnectResponse, ErrorCode, Response, WatchedEvent};
 pub use ensemble::Ensemble;
 pub use faults::NoMajority;
 pub use mutation::Mutation;
+pub use read::MULTI_READ_MAX;
 pub use tree::{Owner, Tree, Znode};
 
 /// What a server is told once.

@@ -8,6 +8,10 @@ use queenright_core::wire::{
 use super::watches::Watched;
 use super::{Profile, Tree, Znode, acl};
 
+/// The most data and names that one multiRead is answered with, in bytes; one answer may go beyond it. Real servers know
+/// no bound but their memory; clients take no frame that is a quarter as long.
+pub const MULTI_READ_MAX: usize = 0x100_0000;
+
 /// A tree as somebody with some identities sees it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View<'a> {
@@ -82,21 +86,31 @@ impl View<'_> {
         Response::GetEphemerals { paths: paths.map(Into::into).collect() }
     }
 
-    /// Each read by itself; no watch is left.
+    /// Each read by itself; no watch is left. What is beyond [`MULTI_READ_MAX`] is not read.
     pub(super) fn several(self, reads: &[MultiReadRequest]) -> Response {
-        let one = |read: &MultiReadRequest| {
+        let mut taken = 0;
+        let mut one = |read: &MultiReadRequest| {
+            if taken >= MULTI_READ_MAX {
+                return MultiReadResult::Error(ErrorCode::SYSTEM_ERROR);
+            }
             let (result, _) = match read {
                 MultiReadRequest::GetData(read) => self.data(read),
                 MultiReadRequest::GetChildren(read) => self.children(read),
             };
             match result {
-                Ok(Response::GetData { data, stat }) => MultiReadResult::GetData { data, stat },
-                Ok(Response::GetChildren { children }) => MultiReadResult::GetChildren { children },
+                Ok(Response::GetData { data, stat }) => {
+                    taken += data.as_ref().map_or(0, Vec::len);
+                    MultiReadResult::GetData { data, stat }
+                }
+                Ok(Response::GetChildren { children }) => {
+                    taken += children.iter().map(String::len).sum::<usize>();
+                    MultiReadResult::GetChildren { children }
+                }
                 Ok(other) => unreachable!("{other:?} answers no part of a multiRead"),
                 Err(code) => MultiReadResult::Error(code),
             }
         };
-        Response::MultiRead(reads.iter().map(one).collect())
+        Response::MultiRead(reads.iter().map(&mut one).collect())
     }
 
     fn read(self, request: &Read, watched: Watched, response: impl Fn(&Znode) -> Response) -> Answer {

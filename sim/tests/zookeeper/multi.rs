@@ -6,7 +6,7 @@ use queenright_core::wire::{
     Create, CreateFlags, CreateForm, ErrorCode, MultiReadRequest, MultiReadResult, MultiRequest, MultiResult,
     OpCode, Read, Request, Response,
 };
-use queenright_sim::zookeeper::ServerId;
+use queenright_sim::zookeeper::{MULTI_READ_MAX, ServerId};
 
 use crate::harness::{
     World, check, create, creation, deletion, event, setting, watch_below, watch_children, watch_data,
@@ -223,4 +223,23 @@ fn reads_fail_one_by_one_and_leave_no_watch() {
     world.ok(&client, create("/a/b"));
     world.ok(&client, Request::SetData(setting("/a", "", -1)));
     assert_eq!(world.events(&client), []);
+}
+
+/// One frame may ask sixty thousand times for a megabyte.
+#[test]
+fn what_one_multi_read_is_answered_with_is_bounded() {
+    let mut world = World::new();
+    let client = world.client();
+    let data = vec![b'x'; 900_000];
+    let create = Create { data: Some(data.clone()), ..creation("/a", CreateFlags::PERSISTENT) };
+    world.ok(&client, Request::Create(create));
+    let reads = vec![MultiReadRequest::GetData(Read::plain("/a")); 1_000];
+    let Ok(Response::MultiRead(results)) = world.ask(&client, Request::MultiRead(reads)).result else {
+        panic!("it is answered")
+    };
+    let served = MULTI_READ_MAX.div_ceil(data.len());
+    let (first, rest) = results.split_at(served);
+    assert!(first.iter().all(|result| matches!(result, MultiReadResult::GetData { .. })));
+    let refused = MultiReadResult::Error(ErrorCode::SYSTEM_ERROR);
+    assert_eq!(rest, vec![refused; 1_000 - served]);
 }

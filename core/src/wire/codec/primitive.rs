@@ -163,9 +163,14 @@ impl Record for AuthId {
         self.id.write(out);
     }
 
-    // kazoo writes the empty id of the scheme `auth` as null.
+    // kazoo writes the empty id of the scheme `auth` as null. Schemes that look into the id break over null.
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { scheme: from.text_or_null("scheme")?, id: from.text_or_null("id")? })
+        let scheme = from.text_or_null("scheme")?;
+        let id = match scheme.as_str() {
+            "world" | "digest" | "ip" => from.field("id")?,
+            _ => from.text_or_null("id")?,
+        };
+        Ok(Self { scheme, id })
     }
 }
 

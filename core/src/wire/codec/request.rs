@@ -8,8 +8,8 @@ use super::{DecodeError, Reader, Record, bodies, records};
 use crate::ids::Zxid;
 use crate::wire::frames::frame;
 use crate::wire::{
-    Acl, AddWatchMode, Check, Create, CreateForm, Delete, ErrorCode, MultiReadRequest, MultiRequest, OpCode,
-    Read, Request, SetData, WatcherType,
+    Check, Create, CreateForm, Delete, ErrorCode, MultiReadRequest, MultiRequest, OpCode, Read, Request,
+    SetData, WatcherType,
 };
 
 impl Request {
@@ -81,14 +81,10 @@ bodies! {
         Delete => Delete(delete: Delete);
         Exists => Exists(read: Read);
         GetData => GetData(read: Read);
-        SetData => SetData(set_data: SetData);
         GetAcl => GetAcl { path: String };
-        SetAcl => SetAcl { path: String, acl: Option<Vec<Acl>>, version: i32 };
         GetChildren => GetChildren(read: Read);
         GetChildren2 => GetChildren2(read: Read);
-        Sync => Sync { path: String };
         Ping => Ping;
-        Check => Check(check: Check);
         Multi => Multi(parts: Vec<MultiRequest>);
         MultiRead => MultiRead(parts: Vec<MultiReadRequest>);
         Reconfig => Reconfig {
@@ -98,8 +94,6 @@ bodies! {
             config_id: i64
         };
         CheckWatches => CheckWatches { path: String, watcher: WatcherType };
-        RemoveWatches => RemoveWatches { path: String, watcher: WatcherType };
-        AddWatch => AddWatch { path: String, mode: AddWatchMode };
         SetWatches => SetWatches {
             relative_zxid: Zxid,
             data: Vec<String>,
@@ -126,6 +120,22 @@ bodies! {
             auth.write(out);
         },
         Self::GetEphemerals { prefix } => prefix.write(out),
+        Self::SetData(set_data) => set_data.write(out),
+        Self::SetAcl { path, acl, version } => {
+            path.write(out);
+            acl.write(out);
+            version.write(out);
+        },
+        Self::Sync { path } => path.write(out),
+        Self::Check(check) => check.write(out),
+        Self::RemoveWatches { path, watcher } => {
+            path.write(out);
+            watcher.write(out);
+        },
+        Self::AddWatch { path, mode } => {
+            path.write(out);
+            mode.write(out);
+        },
         Self::Garbled { .. } | Self::Unsupported { .. } => {},
     }
     read {
@@ -139,6 +149,31 @@ bodies! {
         },
         // All of them, also when it is null.
         OpCode::GetEphemerals => Self::GetEphemerals { prefix: from.text_or_null("prefix")? },
+        // A null path does not keep real servers from serving these, as it does with the others: it is no path, or one
+        // at which nothing is watched, and so is the empty one.
+        OpCode::SetData => Self::SetData(SetData {
+            path: from.text_or_null("path")?,
+            data: from.field("data")?,
+            version: from.field("version")?,
+        }),
+        OpCode::SetAcl => Self::SetAcl {
+            path: from.text_or_null("path")?,
+            acl: from.field("acl")?,
+            version: from.field("version")?,
+        },
+        OpCode::Sync => Self::Sync { path: from.text_or_null("path")? },
+        OpCode::Check => Self::Check(Check {
+            path: from.text_or_null("path")?,
+            version: from.field("version")?,
+        }),
+        OpCode::RemoveWatches => Self::RemoveWatches {
+            path: from.text_or_null("path")?,
+            watcher: from.field("watcher")?,
+        },
+        OpCode::AddWatch => Self::AddWatch {
+            path: from.text_or_null("path")?,
+            mode: from.field("mode")?,
+        },
     }
 }
 

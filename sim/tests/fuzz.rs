@@ -1,0 +1,15 @@
+//! The fuzz target `session` on a stable toolchain: histories of chance.
+
+use proptest::prelude::*;
+
+/// Each a history of some hundred steps.
+const CASES: u32 = 100;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+    #[test]
+    fn sessions_of_chance_break_nothing(data in prop::collection::vec(any::<u8>(), 0..1_500)) {
+        queenright_sim::fuzz::session(&data);
+    }
+}
