@@ -9,6 +9,8 @@ use queenright_core::wire::{ConnectRequest, Request};
 /// Longer than any bench.
 const SESSION_MS: i32 = 40_000;
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A server that is not up yet may take a connection and forget it.
+const OPENING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A connection with a session.
 pub(crate) struct Connection {
@@ -26,12 +28,13 @@ impl Connection {
     pub(crate) fn try_open(address: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(OPENING_PATIENCE))?;
         let mut connection = Self { stream, received: Vec::new() };
         let mut bytes = Vec::new();
         ConnectRequest::new_session(SESSION_MS).encode(&mut bytes);
         connection.stream.write_all(&bytes)?;
         connection.try_skip(1)?;
+        connection.stream.set_read_timeout(Some(PATIENCE))?;
         Ok(connection)
     }
 

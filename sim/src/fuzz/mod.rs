@@ -65,11 +65,11 @@ impl<'a> World<'a> {
             min_session: TICK * 2,
             max_session: TICK * 20,
             sweep: TICK * 5,
-            profile: if choice % 4 == 0 { Profile::V3_8 } else { Profile::V3_9 },
+            profile: if choice.is_multiple_of(4) { Profile::V3_8 } else { Profile::V3_9 },
             super_digest: Some("super:secret".into()),
             ..ServerConfig::default()
         };
-        let servers = if choice % 3 == 0 { 3 } else { 1 };
+        let servers = if choice.is_multiple_of(3) { 3 } else { 1 };
         let endpoint = Endpoint::new(Ensemble::new(config, servers, now));
         let mut world =
             Self { bytes, endpoint, now, clients: Vec::new(), connection_count: 0, entries: Vec::new() };
