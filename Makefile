@@ -19,7 +19,7 @@ help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: verify
-verify: check determinism explore live ## Everything that CI runs.
+verify: check determinism explore page live ## Everything that CI runs.
 
 .PHONY: check
 check: fmt layout clippy purity deny doc test ## All of it that needs no ZooKeeper.
@@ -77,7 +77,7 @@ purity: ## core has no runtime, no clock, no randomness, no std.
 	echo "core is pure: $$(wc -w <<<"$$found") crates, none of them with a runtime, a clock or randomness"
 
 .PHONY: layout
-layout: ## Files are short, name no machine's paths, and ignore tests only for want of ZooKeeper.
+layout: ## Files are short, name no machine's paths, and ignore tests only for want of ZooKeeper or Chromium.
 	@wrong=0
 	sources=$$(git ls-files '*.rs' '*.py' '*.sh' Makefile .ci)
 	long=$$(for file in $$sources; do [ ! -f "$$file" ] || wc -l "$$file"; done | awk '$$1 > $(LINES_MAX)')
@@ -85,8 +85,9 @@ layout: ## Files are short, name no machine's paths, and ignore tests only for w
 	if git grep -nE '(^|[^[:alnum:]_.])/(home|root|work|Users)/[[:alnum:]_.-]' -- . ':!Cargo.lock'; then
 		echo 'paths of one machine'; wrong=1
 	fi
-	if git grep -nE '#\[ignore' -- '*.rs' | grep -vF '#[ignore = "needs ZooKeeper: make live"]'; then
-		echo 'ignored for another reason than the want of ZooKeeper: nothing runs it'; wrong=1
+	reasons='needs ZooKeeper: make live|needs Chromium: make page'
+	if git grep -nE '#\[ignore' -- '*.rs' | grep -vE "#\[ignore = \"($$reasons)\"\]"; then
+		echo 'ignored for another reason than the want of ZooKeeper or Chromium: nothing runs it'; wrong=1
 	fi
 	if git grep -nE '//[/!].*```(rust,)?ignore' -- '*.rs'; then
 		echo 'code in documentation that nothing compiles: `no_run` or `text`, for `make live` would run it'; wrong=1
@@ -97,7 +98,7 @@ layout: ## Files are short, name no machine's paths, and ignore tests only for w
 .PHONY: live
 live: ## The tests against real ZooKeeper servers, which they start from Debian's package.
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; status=0
-	cargo test --locked --workspace --no-fail-fast -- --ignored --test-threads=$(LIVE_THREADS) 2>&1 | tee "$$log" || status=1
+	cargo test --locked --workspace --no-fail-fast -- --ignored --skip in_chromium --test-threads=$(LIVE_THREADS) 2>&1 | tee "$$log" || status=1
 	cargo test --locked -p queenright --features tls --test live_tls -- --ignored 2>&1 | tee -a "$$log" || status=1
 	passed=$$(awk '/^test result: / { sum += $$4 } END { print sum + 0 }' "$$log")
 	echo "live tests passed: $$passed, needed: $(LIVE_TESTS_MIN)"
@@ -130,6 +131,15 @@ EXPLORE_SEEDS := 10000
 explore: ## The explorer over fixed seeds and over those of this commit.
 	cargo run --quiet --locked --release -p queenright-sim -- explore --seeds $(EXPLORE_SEEDS)
 	cargo run --quiet --locked --release -p queenright-sim -- explore --seeds $(EXPLORE_SEEDS) --first "$$(git rev-parse HEAD)"
+
+# How many tests of the page must pass.
+PAGE_TESTS_MIN := 2
+.PHONY: page
+page: ## The timeline's page in a real browser, without a window.
+	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT
+	cargo test --locked -p queenright-sim --test page -- --ignored in_chromium 2>&1 | tee "$$log"
+	passed=$$(awk '/^test result: / { sum += $$4 } END { print sum + 0 }' "$$log")
+	[ "$$passed" -ge $(PAGE_TESTS_MIN) ] || { echo "tests of the page passed: $$passed, needed: $(PAGE_TESTS_MIN)"; exit 1; }
 
 .PHONY: fuzz
 fuzz: ## Each fuzz target for a minute. Needs cargo-fuzz; RUSTC_BOOTSTRAP=1 stands for a nightly toolchain.

@@ -3,7 +3,7 @@
 //! - [`DevServer`]: a ZooKeeper in your tests, for any client, without a JVM (feature `server`, on by default)
 //! - [`zookeeper`]: the model behind it, pure; [`endpoint`]: the same with bytes in and bytes out
 //! - [`explorer`]: thousands of runs of queenright's core with faults drawn from a seed; [`checkers`]: what must hold
-//! - [`timeline`]: what there is to draw of a run: events and their causes, messages, beliefs and the truth
+//! - [`timeline`]: a run as one HTML file to look at, step by step
 //! - `world`: whole nodes, and your own services, on a simulated network with a simulated ZooKeeper (feature `world`)
 
 pub mod checkers;

@@ -65,6 +65,23 @@ fn a_replay_shows_the_plan_and_a_trace_has_standard_output_for_itself() {
 }
 
 #[test]
+fn a_replay_can_be_looked_at_and_the_picture_is_the_same_each_time() {
+    let draw = |name: &str| {
+        let path = file(name, "");
+        let output = program(&["replay", "17", "--timeline", path.to_str().unwrap()]);
+        assert!(output.status.success());
+        assert!(text(&output.stdout).starts_with("seed 17: "), "and it is told as always");
+        fs::read_to_string(path).unwrap()
+    };
+    let picture = draw("one.html");
+    assert!(picture.starts_with("<!doctype html>") && picture.contains("ELECTED"));
+    assert!(picture == draw("another.html"), "the same run, another picture");
+    let nowhere = program(&["replay", "17", "--timeline", "/no/such/directory/out.html"]);
+    assert_eq!(nowhere.status.code(), Some(2));
+    assert!(text(&nowhere.stderr).contains("cannot write /no/such/directory/out.html"));
+}
+
+#[test]
 fn what_cannot_be_played_is_told_why_and_ends_with_2() {
     let told = |arguments: &[&str]| {
         let output = program(arguments);

@@ -12,7 +12,9 @@ use queenright_sim::recording::{Life, check_terms, merged};
 use super::report;
 
 /// The part of `replay` that is about recordings.
+// `replay` has settings of its own, and clap names a group after the type: two of one name are refused.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub(crate) struct Settings {
     /// Live through what nodes recorded (`Config::with_recordings`), one file for each start of each node: every call is
     /// made again and must give the same outputs, bit by bit, and the terms of all nodes must fit together.

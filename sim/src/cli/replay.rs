@@ -1,10 +1,12 @@
 //! `queenright-sim replay`: one run, again; or the lives of nodes in production.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use queenright_sim::checkers::Violation;
-use queenright_sim::explorer::{narrate, run_with};
+use queenright_sim::explorer::{draw, narrate, run_with};
+use queenright_sim::timeline::page;
 
 use super::subject::{self, Subject};
 use super::{recording, report};
@@ -22,6 +24,10 @@ pub(crate) struct Settings {
     #[arg(long)]
     trace: bool,
 
+    /// Write a picture of the run: one HTML file that needs no network.
+    #[arg(long, value_name = "HTML", requires = "subject")]
+    timeline: Option<PathBuf>,
+
     #[command(flatten)]
     recorded: recording::Settings,
 }
@@ -32,7 +38,14 @@ pub(crate) fn run(settings: &Settings) -> Result<ExitCode, String> {
     };
     let Subject { repro, .. } = Subject::parse(subject)?;
     let configure = subject::configure(repro.mutation)?;
-    let again = run_with(&repro.plan, &configure);
+    let again = match &settings.timeline {
+        Some(file) => {
+            let (result, timeline) = draw(&repro.plan, &configure);
+            subject::write(file, &page(&timeline))?;
+            result
+        }
+        None => run_with(&repro.plan, &configure),
+    };
     let once = match settings.trace {
         true => narrate(&repro.plan, &configure),
         false => run_with(&repro.plan, &configure),

@@ -52,7 +52,8 @@ pub(crate) fn failure(failure: &Failure, shrunk: &Shrunk, repro: &Repro, file: &
         plan.actions.len(),
         repro.to_toml()
     );
-    let _ = write!(text, "replay: {} replay {}", program(), file.display());
+    let replay = format!("{} replay {}", program(), file.display());
+    let _ = write!(text, "to look at it: {replay} --timeline out.html\nreplay: {replay}");
     text
 }
 

@@ -266,7 +266,8 @@ impl Recording {
         let mut now = BTreeMap::new();
         for (path, znode) in tree.iter() {
             let state = (znode.stat().mzxid.0, znode.stat().version);
-            if before.remove(path) != Some(state) {
+            // What nobody wrote was there before the run.
+            if before.remove(path) != Some(state) && state.0 != 0 {
                 changes.push((path.to_owned(), Some(state.0), Some(state.1)));
             }
             now.insert(path.to_owned(), state);

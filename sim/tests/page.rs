@@ -1,0 +1,106 @@
+//! The page in a real browser: it opens without an error, selects, and shows what led to an event.
+
+#![allow(clippy::unwrap_used)] // A test may panic.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use queenright_sim::explorer::{Plan, Repro, draw};
+use queenright_sim::timeline::{Kind, Timeline, page};
+
+/// The names that browsers of this family go by.
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+fn directory(name: &str) -> PathBuf {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory).unwrap();
+    directory
+}
+
+fn write(directory: &Path, timeline: &Timeline) -> PathBuf {
+    let file = directory.join("timeline.html");
+    fs::write(&file, page(timeline)).unwrap();
+    file
+}
+
+/// The document after its scripts ran. Panics when any of them complained.
+fn open(directory: &Path, file: &Path, fragment: &str) -> String {
+    let arguments = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--enable-logging=stderr",
+        "--window-size=1500,1000",
+        "--virtual-time-budget=4000",
+        "--dump-dom",
+    ];
+    let found = BROWSERS.iter().find_map(|browser| {
+        Command::new(browser)
+            .args(arguments)
+            .arg(format!("--user-data-dir={}", directory.join("profile").display()))
+            .arg(format!("file://{}{fragment}", file.display()))
+            .output()
+            .ok()
+    });
+    let output = found.unwrap_or_else(|| panic!("none of {BROWSERS:?} is installed"));
+    let (document, complaints) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let of_page: Vec<&str> = complaints.lines().filter(|line| line.contains("CONSOLE")).collect();
+    assert!(of_page.is_empty(), "{of_page:#?}");
+    assert!(document.contains("data-ready=\"true\""), "its script did not end:\n{complaints}");
+    assert!(!document.contains("data-error="), "an error was raised");
+    document.into_owned()
+}
+
+fn attribute<'a>(document: &'a str, name: &str) -> &'a str {
+    let start = format!(" {name}=\"");
+    let found = document.split_once(&start).unwrap_or_else(|| panic!("no {name}"));
+    found.1.split('"').next().unwrap()
+}
+
+fn violated() -> Timeline {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/regressions/NoWait.repro.toml");
+    let repro = Repro::from_toml(&fs::read_to_string(file).unwrap()).unwrap();
+    draw(&repro.plan, &|config| config.mutation = repro.mutation).1
+}
+
+#[test]
+#[ignore = "needs Chromium: make page"]
+fn in_chromium_an_event_is_selected_with_all_that_led_to_it() {
+    let (directory, timeline) = (directory("page-violated"), violated());
+    let file = write(&directory, &timeline);
+    let last = timeline.events.iter().rposition(|event| event.kind == Kind::Belief).unwrap();
+    let document = open(&directory, &file, &format!("#select={last}"));
+    assert_eq!(attribute(&document, "data-selected"), last.to_string());
+    let shown: BTreeSet<u32> =
+        attribute(&document, "data-cone").split(',').map(|event| event.parse().unwrap()).collect();
+    assert_eq!(shown, timeline.cone(u32::try_from(last).unwrap()), "as it was computed outside");
+    assert_eq!(attribute(&document, "aria-activedescendant"), format!("e{last}"));
+    let row = document.split(&format!("id=\"e{last}\"")).nth(1).unwrap();
+    assert!(row.starts_with(" role=\"option\" aria-selected=\"true\""), "{}", &row[..100]);
+    let overlap = timeline.rulers.iter().map(|ruler| ruler.overlap).max().unwrap();
+    assert!(document.contains(&format!("data-overlap=\"{overlap}\"")), "the overlap is told");
+    assert!(document.contains("Violation: exclusive belief"));
+}
+
+#[test]
+#[ignore = "needs Chromium: make page"]
+fn in_chromium_a_correct_run_is_shown_without_an_overlap_and_nothing_is_selected() {
+    let directory = directory("page-correct");
+    let (_, timeline) = draw(&Plan::from_seed(3), &|_| ());
+    let file = write(&directory, &timeline);
+    let document = open(&directory, &file, "");
+    assert!(document.contains("No violation."));
+    assert_eq!(attribute(&document, "data-overlap"), "0");
+    assert!(!document.contains("data-selected="), "nothing is selected");
+    let told = document.matches("role=\"option\"").count();
+    assert!((10..200).contains(&told), "only what can be seen is in the document: {told} rows");
+}
