@@ -7,6 +7,7 @@ use crate::time::Instant;
 
 /// How often in a row something failed, and so how long to wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) struct Backoff {
     failures: u32,
 }

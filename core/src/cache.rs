@@ -37,7 +37,8 @@ const READS_MAX: usize = 256;
 /// How many changes wait for the reads behind them before they are told all the same.
 const STAGED_MAX: usize = 64;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) struct Cache {
     directory: Directory,
     path: Path,
@@ -60,6 +61,7 @@ pub(crate) struct Cache {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 enum State {
     Offline,
     Listing { request: RequestId },
@@ -67,7 +69,8 @@ enum State {
     Backoff,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 struct Entry {
     instance: Instance,
     /// Of the znode whose payload this is; nothing for an instance without payload.

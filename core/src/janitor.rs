@@ -39,7 +39,8 @@ const RECORDS_MAX: usize = 100;
 /// A record must have been unchanged for at least this long.
 const AGE_MIN: Duration = Duration::from_secs(600);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) struct Janitor {
     state: State,
     /// Records by name: the version seen, and when it was first seen.
@@ -50,7 +51,8 @@ pub(crate) struct Janitor {
 
 type LeaseNameOrStart = Option<LeaseName>;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 enum State {
     #[default]
     Off,

@@ -27,7 +27,8 @@ use crate::timers::Key;
 /// How many beats may be unanswered; the next one waits for an answer.
 const BEATS_MAX: usize = 64;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) struct Lease {
     state: State,
     /// How many names were drawn from the incarnation.
@@ -35,7 +36,8 @@ pub(crate) struct Lease {
     backoff: Backoff,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 enum State {
     None,
     Creating {

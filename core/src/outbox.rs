@@ -21,9 +21,12 @@ use crate::watches::{Tree, Watches};
 /// The name of a lease record.
 pub(crate) type LeaseName = Arc<str>;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) struct Outbox {
+    #[cfg_attr(feature = "check", serde(skip))]
     pub(crate) config: Config,
+    #[cfg_attr(feature = "check", serde(skip))]
     pub(crate) layout: Layout,
     pub(crate) timers: Timers,
     /// `now` of the call that is being handled.
@@ -31,6 +34,7 @@ pub(crate) struct Outbox {
     queue: VecDeque<Output>,
     facts: VecDeque<Fact>,
     in_flight: BTreeMap<RequestId, InFlight>,
+    #[cfg_attr(feature = "check", serde(skip))]
     next_request: u64,
     link: Link,
     watches: Watches,
@@ -39,6 +43,7 @@ pub(crate) struct Outbox {
 
 /// The connection as machines see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) enum Link {
     /// No session, or none that is connected.
     Down { session_epoch: SessionEpoch },
@@ -48,6 +53,7 @@ pub(crate) enum Link {
 
 /// A request that was not answered yet.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) struct InFlight {
     pub(crate) owner: Owner,
     pub(crate) session_epoch: SessionEpoch,
@@ -60,6 +66,7 @@ pub(crate) struct InFlight {
 
 /// To which machine, and to which step of it, an answer belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) enum Owner {
     /// Whatever comes back changes nothing.
     Nobody,
@@ -103,6 +110,7 @@ pub(crate) enum Owner {
 
 /// What one machine tells the others through the coordinator.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) enum Fact {
     /// A lease record of this node is usable.
     LeaseUsable,

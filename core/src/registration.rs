@@ -28,7 +28,8 @@ use crate::path::{Name, Path};
 use crate::timers::Key;
 use crate::watches::Tree;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) struct Registration {
     id: RegistrationId,
     directory: Directory,
@@ -43,12 +44,14 @@ pub(crate) struct Registration {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 enum Wanted {
     Present(Vec<u8>),
     Absent,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 enum State {
     /// No connection. `owned`: the session that is only suspended may own a znode.
     Offline { owned: Owned },
@@ -70,6 +73,7 @@ enum State {
 
 /// Whether the session that was last connected may own the znode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 enum Owned {
     Maybe,
     No,

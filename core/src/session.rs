@@ -14,6 +14,7 @@ use crate::ids::{SessionEpoch, SessionId};
 use crate::input::SessionEvent;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) enum Session {
     Never,
     Connected { session_epoch: SessionEpoch, session: SessionId },

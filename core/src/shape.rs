@@ -5,6 +5,7 @@ use crate::path::Path;
 
 /// What must come back if the request succeeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) enum Shape {
     Created(Path),
     /// With the sequence number that the server appends.

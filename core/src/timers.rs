@@ -10,6 +10,7 @@ use crate::time::Instant;
 
 /// What a deadline belongs to. Each has at most one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) enum Key {
     /// The end of the belief of all terms.
     Belief,
@@ -37,9 +38,11 @@ pub(crate) enum Key {
     Close,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) struct Timers {
     by_key: BTreeMap<Key, Instant>,
+    #[cfg_attr(feature = "check", serde(skip))]
     by_time: BTreeSet<(Instant, Key)>,
 }
 

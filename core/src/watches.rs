@@ -22,7 +22,8 @@ pub(crate) enum Tree {
     Leases,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) struct Watches {
     bytes: usize,
     bytes_max: usize,

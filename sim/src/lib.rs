@@ -10,6 +10,7 @@ pub mod checkers;
 #[cfg(feature = "server")]
 pub mod dev_server;
 pub mod endpoint;
+pub mod exhaustive;
 pub mod explorer;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         Command::Zookeeper(settings) => return cli::zookeeper::run(&settings),
         Command::Explore(settings) => cli::explore::run(&settings),
         Command::World(settings) => cli::world::run(&settings),
+        Command::Check(settings) => cli::check::run(&settings),
         Command::Replay(settings) => cli::replay::run(&settings),
         Command::Shrink(settings) => cli::shrink::run(&settings),
         #[cfg(feature = "mutations")]

@@ -80,7 +80,8 @@ pub const REGISTRATIONS_MAX: usize = 5_000;
 /// assert!(requests > 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub struct Coordinator {
     phase: Phase,
     session: Session,
@@ -99,6 +100,7 @@ pub struct Coordinator {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 enum Phase {
     Running,
     Closing,

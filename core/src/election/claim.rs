@@ -12,6 +12,7 @@ use crate::record::TermRecord;
 
 /// Whether an earlier claim may have been applied, or may still be.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(super) enum Open {
     No,
     /// The answer was lost.
@@ -22,6 +23,7 @@ pub(super) enum Open {
 
 /// A claim (rule 7) or a take-over (rule 9).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(super) struct Claim {
     /// The version of the term record that it expects.
     pub(super) base: i32,
@@ -31,6 +33,7 @@ pub(super) struct Claim {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(super) enum ClaimKind {
     /// Of a vacant term.
     Vacant,

@@ -41,12 +41,14 @@ const VACATE_AFTER: Duration = Duration::from_secs(2);
 
 /// What a claim is made with.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) struct Campaign {
     pub(crate) payload: Arc<[u8]>,
     pub(crate) terms: Terms,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) struct Global {
     pub(crate) name: Name,
     pub(super) path: Path,
@@ -65,6 +67,7 @@ pub(crate) struct Global {
 
 /// What the caller wants of a global.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) enum Candidacy {
     /// Nothing.
     Out,
@@ -77,12 +80,14 @@ pub(crate) enum Candidacy {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) enum Interest {
     None,
     LookedUp,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(super) enum Role {
     Follower { open: Open },
     Claiming { request: RequestId, claim: Claim },

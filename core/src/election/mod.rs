@@ -26,7 +26,8 @@ use crate::timers::Key;
 use global::Global;
 use records::Records;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) struct Election {
     globals: BTreeMap<Name, Global>,
     records: Records,

@@ -33,7 +33,8 @@ use crate::watches::Tree;
 /// How many candidates in front of it a candidate watches.
 const WATCHED_MAX: usize = 2;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) struct Queue {
     global: Name,
     path: Path,
@@ -48,7 +49,8 @@ pub(crate) struct Queue {
     retry_at: Option<Instant>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 enum State {
     Absent,
     Creating {
@@ -76,6 +78,7 @@ enum State {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 enum List {
     Idle,
     Wanted,

@@ -25,7 +25,8 @@ use crate::time::Instant;
 use crate::timers::Key;
 use crate::watches::Tree;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) struct Records {
     by_name: BTreeMap<LeaseName, Record>,
 }
@@ -41,7 +42,8 @@ pub(crate) enum Life {
     Dead,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 struct Record {
     state: State,
     read: Option<RequestId>,
@@ -49,7 +51,8 @@ struct Record {
     backoff: Backoff,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 enum State {
     Unseen,
     Seen {

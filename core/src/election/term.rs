@@ -19,7 +19,8 @@ use crate::time::Instant;
 /// | Pending | Leading: Elected | – | – | over |
 /// | Leading | – | Stopping: Stop | – | over: Stop, Revoked |
 /// | Stopping | – (final) | – | over: Revoked | over: Revoked |
-#[derive(Debug)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(super) struct Term {
     version: i32,
     token: Token,
@@ -28,6 +29,7 @@ pub(super) struct Term {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(super) enum Phase {
     /// Held, and not believed yet: the lease has to be extended first.
     Pending,
@@ -103,7 +105,8 @@ impl Term {
 }
 
 /// What a term record said when it was last read, and what is being done to read it again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(super) struct TermView {
     known: Known,
     /// No version below this is believed (rule 5).
@@ -117,6 +120,7 @@ pub(super) struct TermView {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(super) enum Known {
     Nothing,
     /// There is no record: nobody ever stood for this global.
@@ -139,6 +143,7 @@ pub(super) enum Known {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 enum Read {
     Wanted,
     InFlight { request: RequestId, is_watched: bool, asked: Asked },
@@ -147,6 +152,7 @@ enum Read {
 
 /// What a read asks for. Only a question for existence leaves a watch on what is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(super) enum Asked {
     Data,
     Existence,

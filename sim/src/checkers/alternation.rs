@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use queenright_core::{Event, Instant, Name, Token};
+use serde::Serialize;
 
 use super::{Life, Violation};
 
 const PROPERTY: &str = "alternation";
 
 /// Follows the events of coordinators as they are put out, each with its own clock.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Alternation {
     terms: BTreeMap<(Life, Name), Term>,
     /// Until when the extensible terms of a life last.
@@ -18,7 +19,7 @@ pub struct Alternation {
     closed: BTreeMap<Life, ()>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 enum Term {
     Led {
         token: Token,

@@ -19,6 +19,8 @@ mod tokens;
 
 use std::fmt;
 
+use serde::Serialize;
+
 pub use alternation::Alternation;
 pub use belief::ExclusiveBelief;
 pub use caches::{Caches, Contents, instances};
@@ -31,7 +33,7 @@ pub use requests::BoundedRequests;
 pub use tokens::RisingTokens;
 
 /// One life of one node: after a restart it is another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Life {
     /// Which node.
     pub node: u8,

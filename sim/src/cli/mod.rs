@@ -1,5 +1,6 @@
 //! The command line: one file for each subcommand.
 
+pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod explore;
 #[cfg(feature = "mutations")]
@@ -30,6 +31,7 @@ pub(crate) enum Command {
     Zookeeper(zookeeper::Settings),
     Explore(explore::Settings),
     World(world::Settings),
+    Check(check::Settings),
     Replay(replay::Settings),
     Shrink(shrink::Settings),
     #[cfg(feature = "mutations")]

@@ -75,6 +75,13 @@ impl Phase {
     }
 }
 
+impl Connection {
+    /// Nothing waits on it.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(&self.phase, Phase::Open { waiting } if waiting.is_empty())
+    }
+}
+
 impl Connections {
     /// Adds a connection whose session has none.
     pub(super) fn insert(&mut self, id: ConnectionId, connection: Connection) {

@@ -22,6 +22,7 @@ mod decide;
 pub(crate) mod digest;
 mod ensemble;
 mod faults;
+mod fingerprint;
 mod invariants;
 mod leader;
 mod links;

@@ -82,6 +82,11 @@ impl Server {
         SessionId((i64::from(self.id.0) << 56) + self.opened)
     }
 
+    /// How many sessions began here.
+    pub(super) const fn opened(&self) -> i64 {
+        self.opened
+    }
+
     pub(super) fn leader(&self) -> Option<&Leader> {
         match &self.state {
             State::Leading(leader) => Some(leader),

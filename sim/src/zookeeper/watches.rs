@@ -13,7 +13,7 @@ use queenright_core::wire::{AddWatchMode, WatcherType};
 use super::{ConnectionId, Profile, path};
 
 /// All watches of a server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Watches {
     profile: Profile,
     data: Table,
@@ -38,10 +38,10 @@ enum Mode {
 const ALL_MODES: [Mode; 3] = [Mode::OneShot, Mode::Persistent, Mode::Recursive];
 
 /// The modes in which one connection watches one path.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Modes(u8);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Table {
     profile: Profile,
     by_path: BTreeMap<Arc<str>, BTreeMap<ConnectionId, Modes>>,

@@ -1,0 +1,370 @@
+//! The components that states are made of, each kept once, and what becomes of them: a node that was seen to take an input
+//! at an instant takes it again at no cost.
+//!
+//! A step is the work of real code: [`Machine::step`] runs the coordinator, and the model server answers. It depends on the
+//! one component that it changes and on what reaches it, so what came of it once holds in every other state with the same
+//! two. States outnumber components by far.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+use queenright_core::op::{Op, Outcome, Reply, Write};
+use queenright_core::output::{RegistrationStatus, SessionStatus, StopReason};
+use queenright_core::wire::{Acl, convert};
+use queenright_core::{Event, Instant, SessionId, Zxid};
+
+use super::canonical::{Digest, digest};
+use super::link::{Link, Said};
+use super::machine::{Application, Machine, Step, Stimulus};
+use super::world::{GLOBALS_MAX, Goal, World};
+use crate::checkers::Violation;
+use crate::zookeeper::{ConnectionId, Ensemble, FromServer};
+
+/// The server's clock stands still: sessions end when the world says so.
+pub(super) const SERVER_TIME: Instant = Instant::ORIGIN;
+
+/// Things that are kept once, under the numbers in which they came.
+#[derive(Debug)]
+pub(super) struct Pool<K, T> {
+    numbers: HashMap<K, u32, BuildHasherDefault<Digest64>>,
+    items: Vec<T>,
+}
+
+impl<K: Eq + Hash, T> Pool<K, T> {
+    fn new() -> Self {
+        Self { numbers: HashMap::default(), items: Vec::new() }
+    }
+
+    fn intern(&mut self, key: K, item: impl FnOnce() -> T) -> u32 {
+        if let Some(number) = self.numbers.get(&key) {
+            return *number;
+        }
+        let number =
+            u32::try_from(self.items.len()).unwrap_or_else(|_| panic!("more components than numbers"));
+        self.items.push(item());
+        self.numbers.insert(key, number);
+        number
+    }
+
+    pub(super) fn get(&self, number: u32) -> &T {
+        &self.items[number as usize]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+}
+
+/// A hasher for small keys.
+#[derive(Debug, Default)]
+pub(super) struct Digest64(u64);
+
+impl Hasher for Digest64 {
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u16(&mut self, number: u16) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(23) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+}
+
+/// A machine, and what is asked of it in every state.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) machine: Machine,
+    /// When it must look at its clock, in true time.
+    pub(super) due: Option<u64>,
+    /// When its beliefs end, in true time; zero for none.
+    pub(super) ends: [u64; GLOBALS_MAX],
+}
+
+/// A server, and what is asked of it in every state.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) ensemble: Ensemble,
+    pub(super) sessions: Vec<SessionId>,
+}
+
+/// What came of a stimulus.
+#[derive(Debug)]
+pub(super) struct Reaction {
+    pub(super) machine: u32,
+    pub(super) sent: Box<[u32]>,
+    pub(super) elected: Box<[(u8, u16)]>,
+    pub(super) registered: Option<Zxid>,
+    pub(super) violation: Option<Violation>,
+    pub(super) goals: u32,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) server: u32,
+    pub(super) said: Box<[(u8, u32)]>,
+    pub(super) goals: u32,
+    pub(super) is_write: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Space<'w> {
+    pub(super) world: &'w World,
+    pub(super) horizon: u64,
+    pub(super) nodes: Pool<u128, Node>,
+    pub(super) links: Pool<Link, Link>,
+    pub(super) servers: Pool<u128, Server>,
+    pub(super) ops: Pool<Op, Op>,
+    pub(super) said: Pool<Said, Said>,
+    stimuli: Pool<Stimulus, Stimulus>,
+    reactions: Pool<(u32, u32, u64), Reaction>,
+    services: Pool<(u32, u8, u32), Service>,
+    acl: [Acl; 1],
+    /// What nodes take and say, when somebody listens.
+    pub(super) story: Option<Vec<String>>,
+}
+
+impl<'w> Space<'w> {
+    pub(super) fn new(world: &'w World) -> Self {
+        Self {
+            world,
+            horizon: u64::try_from(world.horizon.as_nanos()).unwrap_or(u64::MAX),
+            nodes: Pool::new(),
+            links: Pool::new(),
+            servers: Pool::new(),
+            ops: Pool::new(),
+            said: Pool::new(),
+            stimuli: Pool::new(),
+            reactions: Pool::new(),
+            services: Pool::new(),
+            acl: [Acl::open()],
+            story: None,
+        }
+    }
+
+    pub(super) fn add_machine(&mut self, machine: Machine) -> u32 {
+        self.nodes.intern(digest(&machine), || {
+            let node = machine.life.node;
+            let due = machine.core.poll_timeout().map(|(at, _)| true_time(node, at));
+            let mut ends = [0; GLOBALS_MAX];
+            for (end, term) in ends.iter_mut().zip(&machine.terms) {
+                *end = term.until().map_or(0, |until| true_time(node, until));
+            }
+            Node { machine, due, ends }
+        })
+    }
+
+    pub(super) fn add_link(&mut self, link: Link) -> u32 {
+        if let Some(number) = self.links.numbers.get(&link) {
+            return *number;
+        }
+        self.links.intern(link.clone(), || link)
+    }
+
+    pub(super) fn add_server(&mut self, ensemble: Ensemble) -> u32 {
+        let mut state = Digest::new();
+        ensemble.fingerprint(&mut state);
+        self.servers.intern(state.finish(), || {
+            let sessions = ensemble.sessions().collect();
+            Server { ensemble, sessions }
+        })
+    }
+
+    pub(super) fn add_op(&mut self, op: Op) -> u32 {
+        if let Some(number) = self.ops.numbers.get(&op) {
+            return *number;
+        }
+        self.ops.intern(op.clone(), || op)
+    }
+
+    pub(super) fn add_said(&mut self, said: Said) -> u32 {
+        if let Some(number) = self.said.numbers.get(&said) {
+            return *number;
+        }
+        self.said.intern(said.clone(), || said)
+    }
+
+    /// What the machine does when `stimulus` reaches it at `now`, in true time.
+    pub(super) fn react(&mut self, machine: u32, now: u64, stimulus: &Stimulus) -> &Reaction {
+        let number = match self.stimuli.numbers.get(stimulus) {
+            Some(number) => *number,
+            None => self.stimuli.intern(stimulus.clone(), || stimulus.clone()),
+        };
+        let key = (machine, number, now);
+        if let Some(known) = self.reactions.numbers.get(&key).copied()
+            && self.story.is_none()
+        {
+            return self.reactions.get(known);
+        }
+        let before = &self.nodes.get(machine).machine;
+        let at = clock(before.life.node, now);
+        let step = before.step(self.world, at, stimulus);
+        if let Some(story) = &mut self.story {
+            tell(story, at, before, stimulus, &step);
+        }
+        let goals = goals_of(stimulus, &step);
+        let registered = step.registered();
+        let Step { machine, sent, elected, violation, .. } = step;
+        let token =
+            |zxid: Zxid| u16::try_from(zxid.0).unwrap_or_else(|_| panic!("{zxid} is too high for a state"));
+        let reaction = Reaction {
+            sent: sent.into_iter().map(|op| self.add_op(op)).collect(),
+            elected: elected.into_iter().map(|(global, by)| (global, token(by.0))).collect(),
+            machine: self.add_machine(machine),
+            registered,
+            violation,
+            goals,
+        };
+        let number = self.reactions.intern(key, || reaction);
+        self.reactions.get(number)
+    }
+
+    /// What the server does with a request of `node`.
+    pub(super) fn serve(&mut self, server: u32, node: u8, op: u32) -> &Service {
+        let key = (server, node, op);
+        if let Some(known) = self.services.numbers.get(&key) {
+            return self.services.get(*known);
+        }
+        let mut ensemble = self.servers.get(server).ensemble.clone();
+        let request = self.ops.get(op).clone();
+        ensemble.request(SERVER_TIME, connection(node), 1, convert::request(&request, &self.acl));
+        let (said, goals) = self.drain(&mut ensemble, Some((node, &request)));
+        let is_write = goals & WRITE != 0;
+        let service =
+            Service { said: said.into(), goals: goals & !WRITE, server: self.add_server(ensemble), is_write };
+        let number = self.services.intern(key, || service);
+        self.services.get(number)
+    }
+
+    /// What the server says, and to whom.
+    pub(super) fn drain(
+        &mut self,
+        ensemble: &mut Ensemble,
+        asked: Option<(u8, &Op)>,
+    ) -> (Vec<(u8, u32)>, u32) {
+        let (mut all, mut goals) = (Vec::new(), 0);
+        while let Some((conn, message)) = ensemble.poll_output() {
+            let node = u8::try_from(conn.0).unwrap_or(u8::MAX);
+            let said = match message {
+                FromServer::Reply { zxid, result, .. } => {
+                    let Some((_, op)) = asked else { continue };
+                    let outcome = convert::outcome(op, result);
+                    goals |= goals_of_write(op, &outcome);
+                    Said::Answer { zxid, outcome }
+                }
+                FromServer::Event(event) => match convert::watch_event(event) {
+                    Some(event) => Said::Event(event),
+                    None => continue,
+                },
+                FromServer::Close => Said::Close,
+                // Whoever connects looks at it before.
+                FromServer::Connected(_) => continue,
+            };
+            all.push((node, self.add_said(said)));
+        }
+        (all, goals)
+    }
+}
+
+/// A mark among goals: the request was a write that was applied.
+const WRITE: u32 = 1 << 31;
+
+fn goals_of_write(op: &Op, outcome: &Outcome) -> u32 {
+    let (Op::Multi(_) | Op::SetData { .. } | Op::Create { .. } | Op::Delete { .. }, Ok(_)) = (op, outcome)
+    else {
+        return 0;
+    };
+    let Op::Multi(writes) = op else { return WRITE };
+    WRITE
+        | match (writes.first(), writes.len()) {
+            (Some(Write::Delete { .. }), 4) => Goal::TakenOverSilent.bit(),
+            (Some(Write::SetData { .. }), 3) => Goal::TakenOverAbsent.bit(),
+            (Some(_), _) | (None, _) => 0,
+        }
+}
+
+fn goals_of(stimulus: &Stimulus, step: &Step) -> u32 {
+    let is_ack = matches!(stimulus, Stimulus::Answer { outcome: Ok(Reply::Multi(_)), .. });
+    step.events.iter().fold(0, |goals, event| {
+        goals
+            | match event {
+                Event::Elected { .. } if is_ack => Goal::Elected.bit(),
+                Event::Elected { .. } => Goal::Elected.bit() | Goal::ClaimAdopted.bit(),
+                Event::Stop { reason: StopReason::LeaseRanOut, .. } => Goal::RanOut.bit(),
+                Event::Stop { reason: StopReason::LeaseLost, .. } => Goal::LeaseLost.bit(),
+                Event::Session(SessionStatus::Lost) => Goal::SessionLost.bit(),
+                Event::Registration { status: RegistrationStatus::Occupied { .. }, .. } => {
+                    Goal::Occupied.bit()
+                }
+                Event::Registration { .. }
+                | Event::Stop { .. }
+                | Event::Session(_)
+                | Event::Directory { .. }
+                | Event::Holder { .. }
+                | Event::Extended { .. }
+                | Event::Revoked { .. }
+                | Event::Withdrawn { .. }
+                | Event::Degraded { .. }
+                | Event::Closed => 0,
+            }
+    })
+}
+
+fn tell(story: &mut Vec<String>, at: Instant, before: &Machine, stimulus: &Stimulus, step: &Step) {
+    let life = before.life;
+    story.push(format!("    {life} at {at} takes {stimulus:?}"));
+    for op in &step.sent {
+        story.push(format!("      sends {op:?}"));
+    }
+    for event in &step.events {
+        story.push(format!("      says {event:?}"));
+    }
+    for (index, (was, is)) in before.terms.iter().zip(&step.machine.terms).enumerate() {
+        if was != is && *is == Application::Idle {
+            story.push(format!("      does not lead {index} any more"));
+        }
+    }
+}
+
+/// The connection that a node uses. A number serves again once the server has dropped it.
+pub(super) const fn connection(node: u8) -> ConnectionId {
+    ConnectionId(node as u64)
+}
+
+/// What a node's clock shows at a true time.
+pub(super) fn clock(node: u8, now: u64) -> Instant {
+    Instant::from_nanos(now * rate(node) / 1_000_000)
+}
+
+/// The first true time at which a node's clock shows `at`.
+pub(super) fn true_time(node: u8, at: Instant) -> u64 {
+    let time = (u128::from(at.as_nanos()) * 1_000_000).div_ceil(u128::from(rate(node)));
+    u64::try_from(time).unwrap_or(u64::MAX)
+}
+
+fn rate(node: u8) -> u64 {
+    1_000_000_u64.saturating_add_signed(World::rate_ppm(node))
+}

@@ -1,0 +1,135 @@
+//! A state of a world, and what can happen in it.
+
+use std::fmt;
+
+use super::world::{Faults, GLOBALS_MAX, NODES_MAX};
+
+/// No machine: the node is down.
+pub(super) const NOBODY: u32 = u32::MAX;
+
+/// Components are numbers of the space that interned them, so that two states are equal if and only if their numbers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct State {
+    /// True time, in nanoseconds.
+    pub(super) now: u64,
+    pub(super) server: u32,
+    pub(super) machines: [u32; NODES_MAX],
+    pub(super) links: [u32; NODES_MAX],
+    /// The tokens that were announced last.
+    pub(super) tokens: [u16; GLOBALS_MAX],
+    /// How many faults are left.
+    pub(super) left: [u8; Faults::KINDS],
+    /// The nodes that pause, as bits.
+    pub(super) paused: u8,
+    /// How often each node was started.
+    pub(super) lives: [u8; NODES_MAX],
+}
+
+/// A step of a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Action {
+    /// The server takes the next request of a node.
+    Serve(u8),
+    /// A node takes the next answer.
+    Answer(u8),
+    /// A node takes the next event, or the end of its connection.
+    Event(u8),
+    /// The application of a term is done.
+    Stopped(u8, u8),
+    /// The earliest deadline of all nodes that look at their clocks has come.
+    Time(u8),
+    /// A connection breaks.
+    Break(u8),
+    /// A node connects: in its session if that lives, and else it learns that it does not.
+    Connect(u8),
+    /// The server ends the session of a node.
+    Expire(u8),
+    /// A node pauses.
+    Lapse(u8),
+    /// It goes on.
+    Resume(u8),
+    /// Its connection stands still.
+    Stall(u8),
+    /// It moves again.
+    Free(u8),
+    /// A node crashes.
+    Crash(u8),
+    /// It starts again.
+    Restart(u8),
+    /// A node gives its candidacy up.
+    Resign(u8, u8),
+    /// A node withdraws its instance.
+    Unregister(u8),
+}
+
+impl Action {
+    /// As two bytes: which, and about what.
+    pub(super) const fn to_bits(self) -> u16 {
+        let (kind, node, global) = match self {
+            Self::Serve(node) => (0, node, 0),
+            Self::Answer(node) => (1, node, 0),
+            Self::Event(node) => (2, node, 0),
+            Self::Stopped(node, global) => (3, node, global),
+            Self::Time(node) => (4, node, 0),
+            Self::Break(node) => (5, node, 0),
+            Self::Connect(node) => (6, node, 0),
+            Self::Expire(node) => (7, node, 0),
+            Self::Lapse(node) => (8, node, 0),
+            Self::Resume(node) => (9, node, 0),
+            Self::Stall(node) => (10, node, 0),
+            Self::Free(node) => (11, node, 0),
+            Self::Crash(node) => (12, node, 0),
+            Self::Restart(node) => (13, node, 0),
+            Self::Resign(node, global) => (14, node, global),
+            Self::Unregister(node) => (15, node, 0),
+        };
+        kind << 8 | (node as u16) << 4 | global as u16
+    }
+
+    pub(super) fn from_bits(bits: u16) -> Option<Self> {
+        let [kind, about] = bits.to_be_bytes();
+        let (node, global) = (about >> 4, about & 15);
+        Some(match kind {
+            0 => Self::Serve(node),
+            1 => Self::Answer(node),
+            2 => Self::Event(node),
+            3 => Self::Stopped(node, global),
+            4 => Self::Time(node),
+            5 => Self::Break(node),
+            6 => Self::Connect(node),
+            7 => Self::Expire(node),
+            8 => Self::Lapse(node),
+            9 => Self::Resume(node),
+            10 => Self::Stall(node),
+            11 => Self::Free(node),
+            12 => Self::Crash(node),
+            13 => Self::Restart(node),
+            14 => Self::Resign(node, global),
+            15 => Self::Unregister(node),
+            16.. => return None,
+        })
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Serve(node) => write!(f, "serve n{node}"),
+            Self::Answer(node) => write!(f, "answer n{node}"),
+            Self::Event(node) => write!(f, "event n{node}"),
+            Self::Stopped(node, global) => write!(f, "stopped n{node} {global}"),
+            Self::Time(node) => write!(f, "time n{node}"),
+            Self::Break(node) => write!(f, "break n{node}"),
+            Self::Connect(node) => write!(f, "connect n{node}"),
+            Self::Expire(node) => write!(f, "expire n{node}"),
+            Self::Lapse(node) => write!(f, "lapse n{node}"),
+            Self::Resume(node) => write!(f, "resume n{node}"),
+            Self::Stall(node) => write!(f, "stall n{node}"),
+            Self::Free(node) => write!(f, "free n{node}"),
+            Self::Crash(node) => write!(f, "crash n{node}"),
+            Self::Restart(node) => write!(f, "restart n{node}"),
+            Self::Resign(node, global) => write!(f, "resign n{node} {global}"),
+            Self::Unregister(node) => write!(f, "unregister n{node}"),
+        }
+    }
+}
