@@ -226,7 +226,7 @@ impl Bar {
         self.0.set_position(progress.states);
         self.0.set_message(format!("{} of them done", progress.looked_at));
         // A line for each million.
-        if !std::io::stderr().is_terminal() && progress.looked_at % (1 << 20) == 0 {
+        if !std::io::stderr().is_terminal() && progress.looked_at.is_multiple_of(1 << 20) {
             eprintln!("{} states, {} of them done", progress.states, progress.looked_at);
         }
     }

@@ -80,12 +80,10 @@ impl Space<'_> {
             self.drain_links(next);
             self.actions(&next.state, &mut actions);
             let soon = next.state.now + 400_000_000;
-            let due = |action: &&Action| match action {
-                Action::Time(node) => {
-                    let due = self.nodes.get(next.state.machines[usize::from(*node)]).due;
-                    due.is_some_and(|due| due <= soon)
-                }
-                _ => false,
+            let due = |action: &&Action| {
+                let Action::Time(node) = **action else { return false };
+                let due = self.nodes.get(next.state.machines[usize::from(node)]).due;
+                due.is_some_and(|due| due <= soon)
             };
             let Some(action) = actions.iter().find(due).copied() else { return };
             *next = Next { violation: next.violation.take(), ..self.next(&next.state, action) };

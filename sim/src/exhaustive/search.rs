@@ -134,10 +134,10 @@ impl Search<'_, '_> {
                     stack.push(new);
                 }
             }
-            if actions.is_empty() || name(&state) as u64 % self.settings.complete_every == 0 {
+            if actions.is_empty() || (name(&state) as u64).is_multiple_of(self.settings.complete_every) {
                 self.complete(current, &state)?;
             }
-            if looked_at % TELL_EVERY == 0 {
+            if looked_at.is_multiple_of(TELL_EVERY) {
                 let progress = self.progress(looked_at);
                 (self.tell)(&progress);
             }
