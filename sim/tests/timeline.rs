@@ -4,8 +4,12 @@
 
 use std::fs;
 
+use queenright_core::{Instant, Name, Token, Zxid};
+use queenright_sim::checkers::Life;
 use queenright_sim::explorer::{Plan, Repro, draw, run};
-use queenright_sim::timeline::{Fate, Kind, Lane, Row, Timeline};
+use queenright_sim::timeline::{
+    Belief, Fate, Heading, Kind, Lane, Letter, Recording, Row, Timeline, Way, What,
+};
 
 /// So many seeds are drawn by a test: with faults of all kinds.
 const SEEDS: u64 = 40;
@@ -106,4 +110,63 @@ fn each_row_shows_one_thing_at_a_time() {
             }
         }
     }
+}
+
+/// One node writes, and the answer is lost: the whole picture, as it is drawn.
+#[test]
+fn a_small_recording_gives_this_picture() {
+    let (life, name) = (Life { node: 0, number: 0 }, |name| Name::new(name).unwrap());
+    let at = Instant::from_millis;
+    let mut recording = Recording::default();
+    let mut step = |moments: Vec<(u64, What)>| {
+        recording.begin_step();
+        moments.into_iter().for_each(|(millis, what)| recording.push(at(millis), what));
+    };
+    let letter = |text: &str, writes| Letter {
+        xid: Some(1),
+        text: text.into(),
+        paths: vec!["/q/globals/g/term".into()],
+        writes,
+        is_ping: false,
+    };
+    let (way, connection, node, server) = (Way::Up, 7, 0, 0);
+    step(vec![
+        (0, What::Started { life }),
+        (0, What::Did { life, stands: Some(name("g")), text: "campaign".into() }),
+        (0, What::Sent { way, connection, node, server, letter: letter("set #1", true) }),
+    ]);
+    let change = What::Changed { server, path: "/q/globals/g/term".into(), zxid: Some(5), version: Some(1) };
+    step(vec![
+        (2, What::Arrived { way, connection }),
+        (2, change),
+        (2, What::Sent { way: Way::Down, connection, node, server, letter: letter("reply #1", false) }),
+    ]);
+    step(vec![
+        (3, What::Fault { node: Some(0), text: "break".into() }),
+        (3, What::Lost { way: Way::Down, connection, kept: 0 }),
+    ]);
+    let elected = Belief::Elected { global: name("g"), token: Token(Zxid(5)), until: at(12) };
+    step(vec![
+        (4, What::Believes { life, change: elected }),
+        (6, What::Believes { life, change: Belief::Extended { until: at(14) } }),
+        (9, What::Ended { life }),
+    ]);
+    let heading = Heading {
+        title: "one write".into(),
+        lease: 10_000_000,
+        nodes: 1,
+        servers: 1,
+        globals: vec!["g".into()],
+        ..Heading::default()
+    };
+    let drawn = serde_json::to_string_pretty(&Timeline::new(heading, &recording)).unwrap() + "\n";
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/timeline.golden.json");
+    if std::env::var_os("UPDATE_TIMELINE").is_some() {
+        fs::write(golden, &drawn).unwrap();
+    }
+    assert_eq!(
+        drawn,
+        fs::read_to_string(golden).unwrap(),
+        "UPDATE_TIMELINE=1 writes it anew: read the difference"
+    );
 }
