@@ -4,8 +4,8 @@
 //! Clients send requests that are whole, damaged ones, and noise; they come back with their sessions or with those of
 //! others; they read or do not. The servers, one or three, lose each other and crash. What must hold after each step:
 //! no panic; the invariants of the model; no connection holds more than the bounds of [`endpoint`](crate::endpoint)
-//! say. And of each connection on which only whole requests were sent: replies come in their order, none twice, and
-//! with zxids that do not fall; what comes can be read.
+//! say. And of each connection on which only whole requests were sent: replies come in their order, none twice;
+//! what comes can be read.
 
 mod bytes;
 mod requests;

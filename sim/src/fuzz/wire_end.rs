@@ -1,7 +1,7 @@
 //! The client's end of a connection, as far as it can judge the server.
 
+use queenright_core::SessionId;
 use queenright_core::wire::{ConnectResponse, Frames, Message};
-use queenright_core::{SessionId, Zxid};
 
 use crate::zookeeper::ConnectionId;
 
@@ -27,7 +27,7 @@ enum Phase {
     /// The first thing that was sent was a connect request.
     Asked,
     /// It was answered with a session.
-    Open { last_reply: i32, last_zxid: Zxid },
+    Open { last_reply: i32 },
     /// It was sent what is no request: nothing can be said of what comes back.
     Noisy,
 }
@@ -75,20 +75,15 @@ impl WireEnd {
                         let password = response.password.to_vec();
                         entry = Some(Entry { session: response.session, password });
                     }
-                    self.phase = Phase::Open { last_reply: 0, last_zxid: Zxid(0) };
+                    self.phase = Phase::Open { last_reply: 0 };
                 }
-                Phase::Open { last_reply, last_zxid } => match Message::decode(body).expect("a message") {
+                Phase::Open { last_reply } => match Message::decode(body).expect("a message") {
                     Message::Event(_) => {}
-                    Message::Reply { xid, zxid, .. } => {
+                    Message::Reply { xid, .. } => {
                         // Pings have an xid of their own.
                         if xid > 0 {
                             assert!(*last_reply < xid && xid <= self.last_xid, "{xid} after {last_reply}");
                             *last_reply = xid;
-                        }
-                        // Some errors and proofs of identity carry none.
-                        if zxid > Zxid(0) {
-                            assert!(*last_zxid <= zxid, "{zxid} after {last_zxid}");
-                            *last_zxid = zxid;
                         }
                     }
                 },
