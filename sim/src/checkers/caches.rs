@@ -28,6 +28,13 @@ pub struct Caches {
 #[derive(Debug)]
 struct Followed {
     path: String,
+    /// As each server shows it: who asks one that lags is told what was.
+    views: Vec<View>,
+}
+
+/// A directory as one server shows it.
+#[derive(Debug)]
+struct View {
     /// The transaction that last added or removed a child, when the emptiness was noted; nothing when there was no
     /// directory.
     seen: Option<Zxid>,
@@ -80,30 +87,50 @@ fn instance_name(child: &str) -> Option<Name> {
     Name::new(child.strip_suffix(PAYLOAD_MARK).unwrap_or(child)).ok()
 }
 
+impl View {
+    const fn new() -> Self {
+        Self { seen: Some(Zxid(-1)), emptiness: Emptiness::NeverEmpty }
+    }
+
+    fn look(&mut self, now: Instant, tree: &Tree, path: &str) {
+        let changed = tree.get(path).map(|znode| znode.stat().pzxid);
+        if self.seen == changed {
+            return;
+        }
+        self.seen = changed;
+        let is_empty = !tree.children(path).any(|child| instance_name(child).is_some());
+        self.emptiness = match (self.emptiness, is_empty) {
+            (_, true) => Emptiness::Empty,
+            (Emptiness::Empty, false) => Emptiness::EmptyUntil(now),
+            (before @ (Emptiness::EmptyUntil(_) | Emptiness::NeverEmpty), false) => before,
+        };
+    }
+}
+
 impl Caches {
-    /// The tree has changed, perhaps: notes which of the directories that somebody follows are empty.
-    pub fn tree_changed(&mut self, now: Instant, tree: &Tree) {
-        for Followed { path, seen, emptiness } in self.directories.values_mut() {
-            let changed = tree.get(path).map(|znode| znode.stat().pzxid);
-            if *seen == changed {
-                continue;
+    /// The trees of the servers have changed, perhaps: notes which of the directories that somebody follows are empty.
+    pub fn tree_changed<'a>(&mut self, now: Instant, trees: impl Iterator<Item = &'a Tree> + Clone) {
+        for Followed { path, views } in self.directories.values_mut() {
+            views.resize_with(trees.clone().count(), View::new);
+            for (tree, view) in trees.clone().zip(views) {
+                view.look(now, tree, path);
             }
-            *seen = changed;
-            let is_empty = !tree.children(path).any(|child| instance_name(child).is_some());
-            *emptiness = match (*emptiness, is_empty) {
-                (_, true) => Emptiness::Empty,
-                (Emptiness::Empty, false) => Emptiness::EmptyUntil(now),
-                (before @ (Emptiness::EmptyUntil(_) | Emptiness::NeverEmpty), false) => before,
-            };
         }
     }
 
     /// The application subscribed.
-    pub fn subscribed(&mut self, now: Instant, life: Life, directory: &Directory, tree: &Tree, root: &str) {
+    pub fn subscribed<'a>(
+        &mut self,
+        now: Instant,
+        life: Life,
+        directory: &Directory,
+        trees: impl Iterator<Item = &'a Tree> + Clone,
+        root: &str,
+    ) {
         let path = directory_path(root, directory);
-        let followed = Followed { path, seen: Some(Zxid(-1)), emptiness: Emptiness::NeverEmpty };
+        let followed = Followed { path, views: Vec::new() };
         self.directories.entry(directory.clone()).or_insert(followed);
-        self.tree_changed(now, tree);
+        self.tree_changed(now, trees);
         self.caches.entry((life, directory.clone())).or_insert_with(|| Cache {
             contents: Contents::new(),
             freshness: Freshness::Loading,
@@ -163,11 +190,12 @@ impl Caches {
         cache.freshness = freshness;
         let became_fresh = freshness == Freshness::Fresh && before != Freshness::Fresh;
         let says_empty = cache.contents.is_empty() && (!was_empty || became_fresh);
-        let was_really = match self.directories.get(directory).map(|followed| followed.emptiness) {
-            Some(Emptiness::Empty) => true,
-            Some(Emptiness::EmptyUntil(at)) => at >= cache.asked_at,
-            Some(Emptiness::NeverEmpty) | None => false,
-        };
+        let views = self.directories.get(directory).map_or(&[][..], |followed| &followed.views);
+        let was_really = views.iter().any(|view| match view.emptiness {
+            Emptiness::Empty => true,
+            Emptiness::EmptyUntil(at) => at >= cache.asked_at,
+            Emptiness::NeverEmpty => false,
+        });
         if says_empty && !was_really {
             return Err(wrong(format!(
                 "said to be empty ({freshness:?}) at {now}; it was not since it was asked"
@@ -213,6 +241,8 @@ impl Caches {
 
 #[cfg(test)]
 mod tests {
+    use std::iter::once;
+
     use super::*;
     use crate::checkers::testing::Server;
 
@@ -240,7 +270,7 @@ mod tests {
         let mut server = Server::new();
         server.create("/q/services/s/i+", b"x", None);
         let mut caches = Caches::default();
-        caches.subscribed(at(1), A, &directory(), server.tree(), ROOT);
+        caches.subscribed(at(1), A, &directory(), once(server.tree()), ROOT);
         (caches, server)
     }
 
@@ -274,11 +304,11 @@ mod tests {
 
         let (mut caches, mut server) = subscribed();
         server.delete("/q/services/s/i+");
-        caches.tree_changed(at(3), server.tree());
+        caches.tree_changed(at(3), once(server.tree()));
         caches.event(at(4), A, &directory(), Freshness::Fresh, &[]).unwrap();
 
         server.create("/q/services/s/j", b"", None);
-        caches.tree_changed(at(5), server.tree());
+        caches.tree_changed(at(5), once(server.tree()));
         caches.event(at(6), A, &directory(), Freshness::Fresh, &[added("j", b"")]).unwrap();
         caches.event(at(7), A, &directory(), Freshness::Fresh, &[removed("j")]).unwrap();
         caches.event(at(8), A, &directory(), Freshness::Fresh, &[added("j", b"")]).unwrap();

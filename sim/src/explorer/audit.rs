@@ -2,24 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use queenright_core::Directory;
+use queenright_core::{Directory, Instant};
 
 use super::process::Process;
 use super::world::World;
 use crate::checkers::{
     Claims, Contents, Standing, Violation, check_leaders, check_owners, check_registrations,
 };
-use crate::zookeeper::ServerId;
+use crate::zookeeper::Role;
 
 impl World<'_> {
-    /// Whether everything has come to what it must be.
+    /// Whether everything has come to what it must be, and requests put out until then are answered.
     ///
     /// # Errors
     /// The first thing that has not.
-    pub(super) fn audit(&self) -> Result<(), Violation> {
+    pub(super) fn audit(&self, answered_until: Instant) -> Result<(), Violation> {
         self.checks.completion.check_calls()?;
-        self.checks.completion.check_requests(self.still_from)?;
-        let (tree, root) = (self.server.tree(ServerId::FIRST), self.names.root.as_str());
+        self.checks.completion.check_requests(answered_until)?;
+        let (tree, root) = (self.tree(), self.names.root.as_str());
         let mut claims = BTreeMap::new();
         for process in self.processes() {
             let life = process.life;
@@ -51,6 +51,22 @@ impl World<'_> {
         check_owners(tree, root, &claims)?;
         self.standings().try_for_each(|standing| check_leaders(tree, root, &standing))?;
         self.server.check_invariants();
+        self.check_servers()
+    }
+
+    /// All servers serve, and have come to the same state.
+    fn check_servers(&self) -> Result<(), Violation> {
+        let wrong = |what: String| Err(Violation::new("servers", what));
+        let Some(leader) = self.server.leader() else { return wrong("nobody leads".into()) };
+        for server in self.server.servers() {
+            let role = self.server.role(server);
+            if matches!(role, Role::Looking | Role::Down) {
+                return wrong(format!("{server:?} is {role:?}"));
+            }
+            if !self.server.tree(server).iter().eq(self.server.tree(leader).iter()) {
+                return wrong(format!("{server:?} shows something else than the leader, {leader:?}"));
+            }
+        }
         Ok(())
     }
 

@@ -14,9 +14,9 @@ use queenright_core::{Input, Instant, Request, SessionEpoch, SessionEvent, Sessi
 
 use super::alarm::Alarm;
 use super::lanes::{Lane, Lanes};
-use super::mix::mix;
+use super::mix::{mix, scale};
 use super::network::{Leaving, Network, ToServer};
-use super::plan::{ClientPlan, Expiry, Gaps, Offline, Order, Rearmed, Zxids};
+use super::plan::{ClientPlan, Expiry, Gaps, Losses, Offline, Order, Plan, Rearmed, Zxids};
 use super::queue::{Due, Queue};
 use super::sometimes::{Reached, Sometimes};
 use crate::zookeeper::{ConnectionId, FromServer};
@@ -48,6 +48,7 @@ pub(super) struct Client {
     node: u8,
     life: u32,
     key: u64,
+    servers: Servers,
     plan: ClientPlan,
     machine: client::Client,
     connection: Option<ConnectionId>,
@@ -59,6 +60,20 @@ pub(super) struct Client {
     granted_timeout: Duration,
     lanes: Lanes,
     alarm: Alarm,
+}
+
+/// Which servers a client tries, in which order: all of them in turn, from one that differs from client to client.
+#[derive(Clone, Copy, Debug)]
+struct Servers {
+    first: u64,
+    count: u64,
+}
+
+impl Servers {
+    /// The `index`-th one that is tried, counted from 0.
+    fn at(self, index: usize) -> u8 {
+        u8::try_from((self.first + index as u64) % self.count).unwrap_or(0)
+    }
 }
 
 /// What the core knows of a connection that is down.
@@ -74,13 +89,12 @@ impl Client {
     /// A client that begins to connect now.
     pub(super) fn new(
         env: &mut Env<'_>,
-        seed: u64,
+        Plan { seed, servers, session_timeout, client: plan, .. }: &Plan,
         node: u8,
         life: u32,
-        plan: ClientPlan,
-        timeout: Duration,
     ) -> Self {
-        let key = mix(seed, 2 << 48 | u64::from(node) << 32 | u64::from(life));
+        let (plan, timeout, servers) = (*plan, *session_timeout, *servers);
+        let key = mix(*seed, 2 << 48 | u64::from(node) << 32 | u64::from(life));
         let config = client::Config {
             session_timeout: timeout,
             connect_timeout: plan.connection_timeout,
@@ -89,12 +103,13 @@ impl Client {
             retry_max: plan.reconnect_max,
             seed: key,
             acl: env.acl.to_vec(),
-            ..client::Config::new(1)
+            ..client::Config::new(usize::from(servers))
         };
         let mut client = Self {
             node,
             life,
             key,
+            servers: Servers { first: scale(mix(key, 2), u64::from(servers)), count: u64::from(servers) },
             plan,
             machine: client::Client::new(env.now, config),
             connection: None,
@@ -205,8 +220,8 @@ impl Client {
         self.machine.check_invariants();
         while let Some(output) = self.machine.poll_output() {
             match output {
-                Output::Connect { server: _, request } => {
-                    let connection = env.network.open(self.node);
+                Output::Connect { server, request } => {
+                    let connection = env.network.open(self.node, self.servers.at(server));
                     self.connection = Some(connection);
                     env.network.send(env.now, env.queue, connection, ToServer::Connect(request));
                 }
@@ -240,7 +255,12 @@ impl Client {
     /// What the core hears of a change, and what comes with it.
     fn tell(&mut self, env: &mut Env<'_>, event: SessionEvent) {
         match event {
-            SessionEvent::Connected { .. } => self.lanes.flush_replies(env.now, env.queue),
+            SessionEvent::Connected { session_epoch, .. } => {
+                self.lanes.flush_replies(env.now, env.queue);
+                if self.plan.losses == Losses::Silent && session_epoch.0 > 1 {
+                    env.sometimes.reach(Reached::SilentNewSession);
+                }
+            }
             SessionEvent::Suspended => {
                 let may_hide = self.plan.gaps == Gaps::SomeNoticedLate;
                 if may_hide && mix(self.key, env.now.as_nanos()) & 1 == 0 {
@@ -263,6 +283,9 @@ impl Client {
                     let outcome = Err(OpError::Unknown);
                     let answer = Input::Response { session_epoch, request: id, zxid: None, outcome };
                     self.answer(env, answer);
+                }
+                if self.plan.losses == Losses::Silent {
+                    return;
                 }
             }
         }

@@ -16,7 +16,6 @@ use super::workload::stop_time;
 use super::world::World;
 use crate::checkers::{Violation, check_registered};
 use crate::timeline::{Belief, What};
-use crate::zookeeper::ServerId;
 
 /// Timers fire up to this fraction of a lease late.
 const TIMER_LATENESS_DIVISOR: u32 = 200;
@@ -232,7 +231,7 @@ impl World<'_> {
                 RegistrationStatus::Registered { czxid } => {
                     let (wanted, session) = (process.application.registrations.get(id), process.told_session);
                     if let (Some(wanted), Some(session)) = (wanted, session) {
-                        let tree = self.server.tree(ServerId::FIRST);
+                        let tree = self.server.tree(self.server.newest());
                         check_registered(tree, &self.names.root, life, wanted, *czxid, session)?;
                     }
                     if process.client.epoch().0 > 1 {

@@ -1,6 +1,6 @@
 //! How large a plan is, and whether it names only what it has.
 
-use super::fault::{ForeignPlace, Hand, Strike, When};
+use super::fault::{Fault, ForeignPlace, Hand, Strike, When};
 use super::plan::Plan;
 use super::workload::{Step, Watched};
 
@@ -24,11 +24,23 @@ impl Plan {
         self.actions.retain(|action| !concerns(action.node));
     }
 
+    /// Takes the last server out, with all that happens to it.
+    pub(super) fn drop_server(&mut self) {
+        self.servers = self.servers.saturating_sub(1).max(1);
+        let left = self.servers;
+        self.faults.retain(|strike| strike.fault.servers_used() <= left);
+    }
+
+    fn servers_used(&self) -> u8 {
+        self.faults.iter().map(|strike| strike.fault.servers_used()).max().unwrap_or(0)
+    }
+
     /// One more than the highest global that is named.
     pub(super) fn globals_used(&self) -> u8 {
         let steps = self.steps().filter_map(Step::global);
         let hands = self.hands().filter_map(|hand| match hand {
             Hand::ForeignChild { place, index, .. } => (place != ForeignPlace::Service).then_some(index),
+            Hand::PresetSequence { global, .. } => Some(global),
             Hand::DeleteInstance { .. }
             | Hand::GarbleInstance { .. }
             | Hand::Squat { .. }
@@ -56,6 +68,14 @@ impl Plan {
         if let Some(node) = named.max().filter(|node| usize::from(*node) >= self.nodes.len()) {
             return Err(format!("it names node {node}, and has {} nodes, counted from 0", self.nodes.len()));
         }
+        if !(1..=SERVERS_MAX).contains(&self.servers) || self.sync_limit == 0 {
+            return Err(format!("it must have 1 to {SERVERS_MAX} servers, and these some patience"));
+        }
+        let servers = self.servers_used();
+        if servers > self.servers {
+            let (named, count) = (servers - 1, self.servers);
+            return Err(format!("it names server {named}, and has {count} servers, counted from 0"));
+        }
         let globals = self.globals_used();
         if globals > self.globals {
             return Err(format!(
@@ -77,7 +97,10 @@ impl Plan {
         let hands = self.hands().filter_map(|hand| match hand {
             Hand::Squat { service, .. } => Some(service),
             Hand::ForeignChild { place, index, .. } => (place == ForeignPlace::Service).then_some(index),
-            Hand::DeleteInstance { .. } | Hand::GarbleInstance { .. } | Hand::DeleteCandidate { .. } => None,
+            Hand::DeleteInstance { .. }
+            | Hand::GarbleInstance { .. }
+            | Hand::DeleteCandidate { .. }
+            | Hand::PresetSequence { .. } => None,
         });
         steps.chain(hands).max().map_or(0, |highest| highest + 1)
     }
@@ -94,6 +117,8 @@ impl Plan {
 }
 
 /// More than any finding ever needed.
+const SERVERS_MAX: u8 = 9;
+/// More than any finding ever needed.
 const NODES_MAX: usize = 32;
 
 /// The nodes that a fault names: the one that it strikes, and the one whose request it waits for.
@@ -108,11 +133,29 @@ fn nodes_of(strike: &Strike) -> impl Iterator<Item = u8> {
             Hand::DeleteInstance { .. }
             | Hand::GarbleInstance { .. }
             | Hand::DeleteCandidate { .. }
+            | Hand::PresetSequence { .. }
             | Hand::ForeignChild { .. },
         )
         | None => None,
     };
     strike.fault.node().into_iter().chain(waited_for).chain(squatted)
+}
+
+impl Fault {
+    /// One more than the highest server that it names.
+    fn servers_used(&self) -> u8 {
+        match self {
+            Self::Cut { server, .. } => server.map_or(0, |server| server + 1),
+            Self::Outage(outage) => outage.servers_used(),
+            Self::Break { .. }
+            | Self::Abandon { .. }
+            | Self::Stall { .. }
+            | Self::Expire { .. }
+            | Self::Pause { .. }
+            | Self::Crash { .. }
+            | Self::Hand(_) => 0,
+        }
+    }
 }
 
 impl Step {

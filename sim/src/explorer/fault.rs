@@ -7,6 +7,7 @@ use queenright_core::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::mix::{Draw, nanos};
+use super::outage::{self, Outage};
 
 /// A fault of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -74,10 +75,13 @@ pub enum Fault {
         #[serde(with = "humantime_serde")]
         to_client: Duration,
     },
-    /// Nothing passes between the node and the server, on any connection, each way for a time of its own.
+    /// Nothing passes between the node and a server, on any connection, each way for a time of its own.
     Cut {
         /// Which node.
         node: u8,
+        /// Which server, counted from 0; all of them when `None`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        server: Option<u8>,
         /// Towards the server.
         #[serde(with = "humantime_serde")]
         to_server: Duration,
@@ -117,6 +121,8 @@ pub enum Fault {
     },
     /// An outside hand in the tree.
     Hand(Hand),
+    /// Something goes wrong among the servers.
+    Outage(Outage),
 }
 
 /// Whether the server hears of the end of a connection.
@@ -164,6 +170,13 @@ pub enum Hand {
         /// Which of those in the tree.
         pick: u32,
     },
+    /// Creates and deletes children of a queue until its sequence numbers are about to wrap around.
+    PresetSequence {
+        /// Of which global.
+        global: u8,
+        /// How many numbers are left before the first negative one.
+        left: u8,
+    },
     /// Creates a child that means nothing.
     ForeignChild {
         /// Where.
@@ -201,10 +214,11 @@ pub(super) enum Kind {
     Pause,
     Crash,
     Hand,
+    Outage(outage::Kind),
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 8] = [
+    const ALL: [Self; 14] = [
         Self::Break,
         Self::Abandon,
         Self::Stall,
@@ -213,19 +227,45 @@ impl Kind {
         Self::Pause,
         Self::Crash,
         Self::Hand,
+        Self::Outage(outage::Kind::Cut),
+        Self::Outage(outage::Kind::Slow),
+        Self::Outage(outage::Kind::Lag),
+        Self::Outage(outage::Kind::Isolate),
+        Self::Outage(outage::Kind::Lead),
+        Self::Outage(outage::Kind::Crash),
     ];
+
+    /// Those that make sense with so many servers.
+    pub(super) fn all(servers: u8) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |kind| match kind {
+            Self::Outage(outage::Kind::Crash) => true,
+            Self::Outage(_) => servers > 1,
+            Self::Break
+            | Self::Abandon
+            | Self::Stall
+            | Self::Cut
+            | Self::Expire
+            | Self::Pause
+            | Self::Crash
+            | Self::Hand => true,
+        })
+    }
 }
 
 /// What a fault is drawn within.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) nodes: u8,
+    pub(super) servers: u8,
     pub(super) globals: u8,
     pub(super) services: u8,
     pub(super) instances: u8,
     pub(super) lease: Duration,
     pub(super) session: Duration,
     pub(super) heal_at: Duration,
+    /// How many faults and actions there are at most.
+    pub(super) faults: u64,
+    pub(super) actions: u64,
 }
 
 /// How many requests of a node a fault may be tied to.
@@ -255,7 +295,12 @@ pub(super) fn draw(draw: &mut Draw, kinds: &[Kind], limits: &Limits) -> Strike {
         Kind::Stall => {
             Fault::Stall { node, to_server: silence(draw, limits), to_client: silence(draw, limits) }
         }
-        Kind::Cut => Fault::Cut { node, to_server: silence(draw, limits), to_client: silence(draw, limits) },
+        Kind::Cut => Fault::Cut {
+            node,
+            server: draw.one_in(2).then(|| draw.index(limits.servers)),
+            to_server: silence(draw, limits),
+            to_client: silence(draw, limits),
+        },
         Kind::Expire => Fault::Expire { node },
         Kind::Pause => Fault::Pause {
             node,
@@ -272,13 +317,14 @@ pub(super) fn draw(draw: &mut Draw, kinds: &[Kind], limits: &Limits) -> Strike {
             Fault::Crash { node, restart, delivered, linger, notice: notice(draw) }
         }
         Kind::Hand => Fault::Hand(hand(draw, limits)),
+        Kind::Outage(kind) => Fault::Outage(outage::draw(draw, kind, limits)),
     };
     Strike { when, fault }
 }
 
 fn hand(draw: &mut Draw, limits: &Limits) -> Hand {
     let pick = u32::try_from(draw.below(1 << 16)).unwrap_or(0);
-    match draw.below(5) {
+    match draw.below(6) {
         0 => Hand::DeleteInstance { pick },
         1 => Hand::GarbleInstance { pick },
         2 => Hand::Squat {
@@ -287,6 +333,7 @@ fn hand(draw: &mut Draw, limits: &Limits) -> Hand {
             instance: draw.index(limits.instances),
         },
         3 => Hand::DeleteCandidate { pick },
+        4 => Hand::PresetSequence { global: draw.index(limits.globals), left: draw.index(4) },
         _ => {
             let place = draw.pick(&[
                 ForeignPlace::Nodes,
@@ -320,7 +367,7 @@ fn linger(draw: &mut Draw, limits: &Limits) -> Duration {
 }
 
 /// A silence: of no account, of the order of a lease, or of the order of a session.
-fn silence(draw: &mut Draw, limits: &Limits) -> Duration {
+pub(super) fn silence(draw: &mut Draw, limits: &Limits) -> Duration {
     match draw.below(6) {
         0 => Duration::ZERO,
         1 => draw.duration(Duration::ZERO, limits.lease / 10),
@@ -346,7 +393,7 @@ impl Fault {
             | Self::Expire { node }
             | Self::Pause { node, .. }
             | Self::Crash { node, .. } => Some(node),
-            Self::Hand(_) => None,
+            Self::Hand(_) | Self::Outage(_) => None,
         }
     }
 
@@ -360,7 +407,8 @@ impl Fault {
             | Self::Cut { .. }
             | Self::Expire { .. }
             | Self::Pause { .. }
-            | Self::Crash { .. } => None,
+            | Self::Crash { .. }
+            | Self::Outage(_) => None,
         }
     }
 }
@@ -394,8 +442,12 @@ impl fmt::Display for Fault {
             Self::Stall { node, to_server, to_client } => {
                 write!(f, "stall the connection of n{node}: {to_server:?} up, {to_client:?} down")
             }
-            Self::Cut { node, to_server, to_client } => {
-                write!(f, "cut off n{node}: {to_server:?} up, {to_client:?} down")
+            Self::Cut { node, server, to_server, to_client } => {
+                write!(f, "cut off n{node}")?;
+                if let Some(server) = server {
+                    write!(f, " from server {server}")?;
+                }
+                write!(f, ": {to_server:?} up, {to_client:?} down")
             }
             Self::Expire { node } => write!(f, "expire the session of n{node}"),
             Self::Pause { node, length, point } => write!(f, "pause n{node} for {length:?}, {point:?}"),
@@ -407,6 +459,7 @@ impl fmt::Display for Fault {
                 }
             }
             Self::Hand(hand) => write!(f, "outside hand: {hand:?}"),
+            Self::Outage(outage) => write!(f, "{outage}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The explorer: several real coordinators and the model server in one loop of events, with everything going wrong
+//! The explorer: several real coordinators and the model's servers in one loop of events, with everything going wrong
 //! that a seed can think of.
 //!
 //! A run is single-threaded and has no clock but that of its events: same [`Plan`], same run. A plan is drawn from one
@@ -25,6 +25,7 @@ mod fault;
 mod lanes;
 pub(crate) mod mix;
 mod network;
+mod outage;
 mod perform;
 mod plan;
 mod process;
@@ -53,7 +54,10 @@ use crate::timeline::Recorder;
 pub use campaign::{Campaign, Report, Tally};
 pub use failure::Failure;
 pub use fault::{Fault, ForeignPlace, Hand, Notice, PausePoint, Strike, When};
-pub use plan::{ClientPlan, Expiry, Gaps, NetworkPlan, NodePlan, Offline, Order, Plan, Rearmed, Zxids};
+pub use outage::Outage;
+pub use plan::{
+    ClientPlan, Ending, Expiry, Gaps, Losses, NetworkPlan, NodePlan, Offline, Order, Plan, Rearmed, Zxids,
+};
 pub use recorded::draw;
 pub use repro::{BadRepro, Repro};
 pub use seed::{NotASeed, parse_seed};

@@ -1,4 +1,4 @@
-//! Connections between nodes and the server: first in, first out each way, slow, stalled, cut or broken.
+//! Connections between nodes and servers: first in, first out each way, slow, stalled, cut or broken.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use queenright_core::wire::{ConnectRequest, Request};
 
 use super::fault::Notice;
 use super::mix::{mix, nanos, scale};
-use super::plan::NetworkPlan;
+use super::plan::{NetworkPlan, Plan};
 use super::queue::{Due, Queue};
 use super::recorded;
 use crate::timeline::{Letter, Recorder, Way, What};
@@ -39,9 +39,10 @@ pub(super) struct Network {
 }
 
 /// What all connections of one node share.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug)]
 struct Link {
-    blocked: Blocked,
+    /// By server.
+    blocked: Vec<Blocked>,
     sent_count: u64,
     received_count: u64,
 }
@@ -56,6 +57,7 @@ struct Blocked {
 #[derive(Debug)]
 struct Connection {
     node: u8,
+    server: u8,
     ends: Ends,
     blocked: Blocked,
     up: VecDeque<(Instant, ToServer)>,
@@ -74,28 +76,29 @@ enum Ends {
 }
 
 impl Network {
-    pub(super) fn new(
-        seed: u64,
-        plan: NetworkPlan,
-        nodes: usize,
-        heal_at: Instant,
-        recorder: Recorder,
-    ) -> Self {
-        let links = (0..nodes).map(|_| Link::default()).collect();
-        Self { seed, plan, heal_at, links, connections: Vec::new(), recorder }
+    pub(super) fn new(plan: &Plan, heal_at: Instant, recorder: Recorder) -> Self {
+        let blocked = vec![Blocked::default(); usize::from(plan.servers)];
+        let links = vec![Link { blocked, sent_count: 0, received_count: 0 }; plan.nodes.len()];
+        Self { seed: plan.seed, plan: plan.network, heal_at, links, connections: Vec::new(), recorder }
     }
 
-    /// A new connection of `node`; the server hears of it with the first message.
-    pub(super) fn open(&mut self, node: u8) -> ConnectionId {
+    /// A new connection of `node` to a server, counted from 0, which hears of it with the first message.
+    pub(super) fn open(&mut self, node: u8, server: u8) -> ConnectionId {
         let id = ConnectionId(self.connections.len() as u64);
         self.connections.push(Connection {
             node,
+            server,
             ends: Ends::Both,
             blocked: Blocked::default(),
             up: VecDeque::new(),
             down: VecDeque::new(),
         });
         id
+    }
+
+    /// The server, counted from 0, to which a connection leads.
+    pub(super) fn server_of(&self, id: ConnectionId) -> Option<u8> {
+        self.connections.get(index(id)).map(|connection| connection.server)
     }
 
     /// The node at the client's end; `None` when nobody is there any more, or never was.
@@ -154,7 +157,8 @@ impl Network {
         id: ConnectionId,
     ) -> Option<(ToServer, Sender)> {
         let connection = self.connections.get_mut(index(id))?;
-        let free_at = connection.blocked.up.max(self.links[usize::from(connection.node)].blocked.up);
+        let free_at =
+            connection.blocked.up.max(self.links[usize::from(connection.node)].of(connection.server).up);
         let at = connection.up.front()?.0.max(free_at);
         if at > now {
             queue.at(at, Due::ToServer(id));
@@ -181,7 +185,8 @@ impl Network {
         id: ConnectionId,
     ) -> Option<FromServer> {
         let connection = self.connections.get_mut(index(id))?;
-        let free_at = connection.blocked.down.max(self.links[usize::from(connection.node)].blocked.down);
+        let free_at =
+            connection.blocked.down.max(self.links[usize::from(connection.node)].of(connection.server).down);
         let at = connection.down.front()?.0.max(free_at);
         if at > now {
             queue.at(at, Due::ToClient(id));
@@ -231,10 +236,21 @@ impl Network {
         self.record_hold(now, self.connections[index(id)].node, up, down);
     }
 
-    /// Holds up all that passes between a node and the server.
-    pub(super) fn cut(&mut self, now: Instant, node: u8, to_server: Duration, to_client: Duration) {
+    /// Holds up all that passes between a node and a server, counted from 0, or all of them.
+    pub(super) fn cut(
+        &mut self,
+        now: Instant,
+        node: u8,
+        server: Option<u8>,
+        to_server: Duration,
+        to_client: Duration,
+    ) {
         let (up, down) = (self.clamp(now.after(to_server)), self.clamp(now.after(to_client)));
-        self.links[usize::from(node)].blocked.extend(up, down);
+        for (number, blocked) in (0..).zip(&mut self.links[usize::from(node)].blocked) {
+            if server.is_none_or(|server| server == number) {
+                blocked.extend(up, down);
+            }
+        }
         self.record_hold(now, node, up, down);
     }
 
@@ -285,6 +301,12 @@ impl Leaving {
     /// All that was sent arrives, and then the end.
     pub(super) const ORDERLY: Self =
         Self { delivered: u8::MAX, linger: Duration::ZERO, notice: Notice::Given };
+}
+
+impl Link {
+    fn of(&self, server: u8) -> Blocked {
+        self.blocked[usize::from(server)]
+    }
 }
 
 impl Blocked {

@@ -9,7 +9,6 @@ use super::workload::Step;
 use super::world::World;
 use crate::checkers::{Call, Mark, Violation, Wanted};
 use crate::timeline::What;
-use crate::zookeeper::ServerId;
 
 const PROPERTY: &str = "refused calls";
 
@@ -104,8 +103,8 @@ impl World<'_> {
             Step::Subscribe(watched) => {
                 let directory = self.names.directory(watched);
                 application.subscriptions.insert(directory.clone());
-                let (tree, root) = (self.server.tree(ServerId::FIRST), &self.names.root);
-                self.checks.caches.subscribed(self.now, life, &directory, tree, root);
+                let trees = self.server.servers().map(|id| self.server.tree(id));
+                self.checks.caches.subscribed(self.now, life, &directory, trees, &self.names.root);
                 let result = self.drive(node, |core, now| Answer::of(core.subscribe(now, directory)))?;
                 result.accepted(&format_args!("{life}'s subscription"))
             }

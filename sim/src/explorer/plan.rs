@@ -36,6 +36,12 @@ pub struct Plan {
     /// Where it was drawn from; delays are drawn from it during the run.
     #[serde(with = "super::written::seed")]
     pub seed: u64,
+    /// How many servers there are.
+    #[serde(default = "one_server")]
+    pub servers: u8,
+    /// After so many ticks without a word of each other, servers give each other up.
+    #[serde(default = "usual_patience")]
+    pub sync_limit: u32,
     /// How many globals there are.
     pub globals: u8,
     /// How many services there are.
@@ -52,9 +58,12 @@ pub struct Plan {
     /// When the faults end.
     #[serde(with = "humantime_serde")]
     pub heal_at: Duration,
-    /// How long after that the last checks are.
+    /// How long after that the last checks are at the latest.
     #[serde(with = "humantime_serde")]
     pub quiet: Duration,
+    /// Whether they may be earlier.
+    #[serde(default)]
+    pub ending: Ending,
     /// One read in so many of the election's records shows an older state; 0 for none.
     pub stale_one_in: u64,
     /// The slowest stop of an application.
@@ -132,6 +141,19 @@ pub struct ClientPlan {
     pub order: Order,
     /// How the end of a session is found out.
     pub expiry: Expiry,
+    /// Whether the core is told of it.
+    #[serde(default)]
+    pub losses: Losses,
+}
+
+/// When a run ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Ending {
+    /// After the whole quiet stretch, the last part of which nobody has anything to do in but beats.
+    #[default]
+    Late,
+    /// As soon as all is as it must be, and is still so two leases later.
+    Settled,
 }
 
 /// What becomes of requests submitted while the connection is down, within a living session.
@@ -172,6 +194,16 @@ pub enum Expiry {
     Guessed,
 }
 
+/// Whether a client tells that its session is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Losses {
+    /// It does.
+    #[default]
+    Reported,
+    /// It only tells of the next one, once it has one.
+    Silent,
+}
+
 /// Whether the client's interface shows zxids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Zxids {
@@ -198,15 +230,21 @@ impl Plan {
         let lease = Duration::from_millis(draw.pick(&[300, 1_000, 3_000]));
         let session_timeout = lease * u32::from(draw.pick(&[1_u8, 2, 2, 4, 8]));
         let tick = session_timeout / 10;
-        let heal_at = lease * u32::try_from(draw.between(5, 20)).unwrap_or(5);
+        // Many short runs and some long ones: most of what can go wrong needs little time, and some needs much.
+        let is_short = !draw.one_in(8);
+        let leases = if is_short { draw.between(2, 5) } else { draw.between(5, 20) };
+        let heal_at = lease * u32::try_from(leases).unwrap_or(5);
         let limits = Limits {
-            nodes: draw.pick(&[1, 2, 2, 3, 3, 3, 4, 4, 5]),
+            nodes: draw.pick(&[1, 2, 2, 2, 3, 3, 3, 3, 3, 4, 4, 5, 6, 7]),
+            servers: draw.pick(&[1, 1, 1, 1, 1, 1, 2, 3, 3, 3, 3, 4, 5]),
             globals: draw.pick(&[1, 1, 2, 3]),
             services: draw.pick(&[1, 1, 2]),
             instances: INSTANCES,
             lease,
             session: session_timeout,
             heal_at,
+            faults: if is_short { FAULTS_MAX / 2 } else { FAULTS_MAX },
+            actions: if is_short { ACTIONS_MAX / 2 } else { ACTIONS_MAX },
         };
         let stop_time_max = lease / u32::from(draw.pick(&[100_u8, 10, 3]));
         const RETRIES: u32 = 4;
@@ -216,6 +254,8 @@ impl Plan {
         let quiet = (session_timeout + tick) * 2 + silence * 3 + Duration::from_secs(4) + lease * RETRIES;
         Self {
             seed,
+            servers: limits.servers,
+            sync_limit: draw.pick(&[2, 5, 5, 15]),
             globals: limits.globals,
             services: limits.services,
             lease,
@@ -223,6 +263,7 @@ impl Plan {
             tick,
             heal_at,
             quiet,
+            ending: if draw.one_in(8) { Ending::Late } else { Ending::Settled },
             stale_one_in: draw.pick(&[0, 0, 0, 2, 8]),
             stop_time_max,
             nodes: (0..limits.nodes).map(|node| NodePlan::draw(seed, node, &limits)).collect(),
@@ -234,20 +275,30 @@ impl Plan {
     }
 }
 
+/// What plans had before there could be several.
+const fn one_server() -> u8 {
+    1
+}
+
+/// ZooKeeper's own.
+const fn usual_patience() -> u32 {
+    5
+}
+
 fn faults(seed: u64, limits: &Limits) -> Vec<Strike> {
     let mut draw = Draw::new(seed, label::FAULTS);
     // Swarm testing (A. Groce et al., ISSTA 2012): a run without breaks finds what breaks would hide.
-    let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|_| draw.one_in(2)).collect();
+    let kinds: Vec<Kind> = Kind::all(limits.servers).filter(|_| draw.one_in(2)).collect();
     if kinds.is_empty() {
         return Vec::new();
     }
-    let count = draw.between(1, FAULTS_MAX);
+    let count = draw.between(1, limits.faults);
     (0..count).map(|_| fault::draw(&mut draw, &kinds, limits)).collect()
 }
 
 fn actions(seed: u64, limits: &Limits) -> Vec<Action> {
     let mut draw = Draw::new(seed, label::WORKLOAD);
-    let count = draw.below(ACTIONS_MAX + 1);
+    let count = draw.below(limits.actions + 1);
     (0..count).map(|_| workload::action(&mut draw, limits)).collect()
 }
 
@@ -295,7 +346,7 @@ impl ClientPlan {
             _ => Duration::ZERO,
         };
         Self {
-            connection_timeout: (lease / 5 * u32::from(draw.pick(&[1_u8, 1, 2, 5, 10])))
+            connection_timeout: (lease / 5 * u32::from(draw.pick(&[1_u8, 2, 2, 5, 5, 10])))
                 .min(session_timeout * 3 / 5),
             reconnect_max: lease / u32::from(draw.pick(&[100_u8, 10, 3])),
             offline: draw.pick(&[Offline::Kept, Offline::Unknown]),
@@ -306,6 +357,7 @@ impl ClientPlan {
             gaps: draw.pick(&[Gaps::Reported, Gaps::SomeNoticedLate]),
             order: draw.pick(&[Order::Wire, Order::Streams, Order::Streams]),
             expiry: draw.pick(&[Expiry::Heard, Expiry::Guessed]),
+            losses: draw.pick(&[Losses::Reported, Losses::Reported, Losses::Silent]),
         }
     }
 }
@@ -314,22 +366,25 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "seed {}: {} nodes, {} globals, {} services",
+            "seed {}: {} nodes, {} servers (patience {} ticks), {} globals, {} services",
             self.seed,
             self.nodes.len(),
+            self.servers,
+            self.sync_limit,
             self.globals,
             self.services
         )?;
         writeln!(
             f,
-            "  lease {:?}, session {:?} (tick {:?}), slowest stop {:?}, one stale read in {}; heals at {:?}, ends {:?} later",
+            "  lease {:?}, session {:?} (tick {:?}), slowest stop {:?}, one stale read in {}; heals at {:?}, ends {:?} later, {:?}",
             self.lease,
             self.session_timeout,
             self.tick,
             self.stop_time_max,
             self.stale_one_in,
             self.heal_at,
-            self.quiet
+            self.quiet,
+            self.ending
         )?;
         let NetworkPlan { delay_min, delay_max, spike_one_in, spike_max } = self.network;
         writeln!(f, "  delays {delay_min:?} to {delay_max:?}, one in {spike_one_in} up to {spike_max:?}")?;
@@ -337,7 +392,7 @@ impl fmt::Display for Plan {
         writeln!(
             f,
             "  clients: connection timeout {:?}, reconnect within {:?}, offline requests {:?}, watches armed again {:?}, \
-             zxids {:?}, gaps {:?}, order {:?}, replies lag {:?}, events lag {:?}, expiry {:?}",
+             zxids {:?}, gaps {:?}, order {:?}, replies lag {:?}, events lag {:?}, expiry {:?}, losses {:?}",
             client.connection_timeout,
             client.reconnect_max,
             client.offline,
@@ -347,7 +402,8 @@ impl fmt::Display for Plan {
             client.order,
             client.reply_lag_max,
             client.event_lag_max,
-            client.expiry
+            client.expiry,
+            client.losses
         )?;
         for (number, node) in self.nodes.iter().enumerate() {
             writeln!(

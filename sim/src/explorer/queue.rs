@@ -25,7 +25,11 @@ pub(super) enum Due {
     Stopped { node: u8, life: u32, global: u8, token: Token },
     /// The server's earliest deadline.
     ServerWake,
-    /// A follower has caught up, and sends the event that it owes.
+    /// An outage is over.
+    Mend,
+    /// The servers elect a leader, if they have none.
+    Election,
+    /// A stale read's server has caught up, and sends the event that it owes.
     CaughtUp(u32),
     /// A fault of the plan.
     Fault(u32),
@@ -37,6 +41,10 @@ pub(super) enum Due {
     Restart { node: u8 },
     /// From now on nothing breaks.
     Heal,
+    /// What outside hands had under way when the faults ended is taken away, too.
+    Tidy,
+    /// A look whether all has settled; the number of those before it in a row that found it so.
+    Look(u32),
     /// The last checks.
     End,
 }

@@ -1,7 +1,7 @@
 //! Makes a failure small: what is left is what it takes.
 //!
 //! Faults and steps are taken out by delta debugging (A. Zeller, R. Hildebrandt: "Simplifying and isolating
-//! failure-inducing input", IEEE TSE 2002), then nodes, then freedoms of clients and network. It works because no
+//! failure-inducing input", IEEE TSE 2002), then nodes and servers, then freedoms of clients and network. It works because no
 //! delay depends on how many faults there are: what is left goes on as before.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use queenright_core::Config;
 
 use super::failure::Failure;
-use super::plan::{ClientPlan, Expiry, Gaps, NetworkPlan, Offline, Order, Plan, Rearmed, Zxids};
+use super::plan::{ClientPlan, Expiry, Gaps, Losses, NetworkPlan, Offline, Order, Plan, Rearmed, Zxids};
 use super::run_with;
 
 /// What a failure was shrunk to.
@@ -101,10 +101,12 @@ impl Search<'_> {
 
     /// Freedoms that are not needed.
     fn simplify(&mut self) {
-        let changes: [fn(&mut Plan); 16] = [
+        while self.best.plan().servers > 1 && self.try_change(Plan::drop_server) {}
+        let changes: [fn(&mut Plan); 18] = [
             |plan| plan.stale_one_in = 0,
             |plan| plan.network.spike_one_in = 0,
             |plan| plan.network = NetworkPlan { delay_min: plan.network.delay_max, ..plan.network },
+            |plan| plan.sync_limit = 5,
             |plan| plan.stop_time_max = Duration::ZERO,
             |plan| plan.nodes.iter_mut().for_each(|node| node.clock_rate_ppm = 0),
             |plan| plan.nodes.iter_mut().for_each(|node| node.clock_origin = 0),
@@ -116,6 +118,7 @@ impl Search<'_> {
             |plan| plan.client = ClientPlan { rearmed: Rearmed::All, ..plan.client },
             |plan| plan.client = ClientPlan { order: Order::Wire, ..plan.client },
             |plan| plan.client = ClientPlan { expiry: Expiry::Heard, ..plan.client },
+            |plan| plan.client = ClientPlan { losses: Losses::Reported, ..plan.client },
             |plan| plan.client = ClientPlan { zxids: Zxids::Shown, ..plan.client },
             |plan| plan.globals = plan.globals.saturating_sub(1).max(plan.globals_used()),
         ];

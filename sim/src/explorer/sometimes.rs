@@ -94,6 +94,18 @@ reached! {
     StaleRead,
     /// A foreign child appeared.
     ForeignChild,
+    /// A session began after one of whose end nothing was said.
+    SilentNewSession,
+    /// The sequence numbers of a queue were about to wrap around.
+    SequenceNearItsEnd,
+    /// Two servers could not talk with each other.
+    ServersCut,
+    /// A leader of servers was cut off from its followers.
+    LeaderCutOff,
+    /// Another server came to lead.
+    LeaderChanged,
+    /// A server crashed.
+    ServerCrashed,
 }
 
 /// How often each state was reached.

@@ -1,7 +1,7 @@
 //! Reads of the election's records that show an older state than they should.
 //!
-//! A follower that lags does this, and so does a `sync` that was lost on the way. The model server has one replica, so
-//! the explorer remembers what these records said before, and lets some reads show that. The rules of the election
+//! A follower that lags does this, and so does a `sync` that was lost on the way; seldom where it matters most. So the
+//! explorer remembers what these records said before, and lets some reads show that. The rules of the election
 //! must hold all the same; the event that the lagging follower owes for its watch comes later.
 
 use std::collections::{BTreeMap, VecDeque};

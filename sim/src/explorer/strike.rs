@@ -12,7 +12,7 @@ use super::sometimes::Reached;
 use super::world::World;
 use crate::checkers::Violation;
 use crate::timeline::What;
-use crate::zookeeper::{Owner, ServerId};
+use crate::zookeeper::Owner;
 
 impl World<'_> {
     /// A fault strikes, unless the healing has begun or its node is down.
@@ -46,9 +46,10 @@ impl World<'_> {
                     self.network.stall(self.now, connection, to_server, to_client);
                 }
             }
-            Fault::Cut { node, to_server, to_client } => {
-                self.network.cut(self.now, node, to_server, to_client)
+            Fault::Cut { node, server, to_server, to_client } => {
+                self.network.cut(self.now, node, server, to_server, to_client)
             }
+            Fault::Outage(outage) => self.outage(outage)?,
             Fault::Expire { node } => {
                 let process = self.nodes[usize::from(node)].process();
                 if let Some(session) = process.and_then(|process| process.client.session()) {
@@ -71,17 +72,24 @@ impl World<'_> {
         Ok(())
     }
 
-    /// From now on nothing breaks; what an outside hand left in the way of a registration is taken away.
+    /// From now on nothing breaks.
     pub(super) fn heal(&mut self) -> Result<(), Violation> {
         self.trace.note(self.now, &2_u8, |line| line.write_str("HEALED"));
         self.recorder
             .record(self.now, || What::Fault { node: None, text: "healed: nothing breaks any more".into() });
-        let tree = self.server.tree(ServerId::FIRST);
-        let squatters = std::mem::take(&mut self.squatters);
+        self.mend(Instant::from_nanos(u64::MAX))?;
+        self.election()?;
+        self.tidy()
+    }
+
+    /// What an outside hand left in the way of registrations is taken away.
+    pub(super) fn tidy(&mut self) -> Result<(), Violation> {
+        let tree = self.tree();
+        let squatters = &self.squatters;
         let left = squatters
-            .into_iter()
+            .iter()
             .filter(|path| tree.get(path).is_some_and(|znode| znode.owner() == Owner::Nobody));
-        let deletes: Vec<Record> = left.map(delete).collect();
+        let deletes: Vec<Record> = left.cloned().map(delete).collect();
         self.hand_in(deletes)
     }
 
@@ -130,6 +138,14 @@ impl World<'_> {
                 let candidates = self.paths(|path| path.contains("/queue/"));
                 choose(candidates, pick).map(delete).into_iter().collect()
             }
+            Hand::PresetSequence { global, left } => {
+                let Some(name) = self.names.globals.get(usize::from(global)) else { return Ok(()) };
+                let queue = format!("{root}/globals/{name}/queue");
+                if self.server.preset_sequence(self.now, &queue, i32::MAX - i32::from(left)) {
+                    self.sometimes.reach(Reached::SequenceNearItsEnd);
+                }
+                return self.drain_server();
+            }
             Hand::ForeignChild { place, index, kind } => {
                 self.sometimes.reach(Reached::ForeignChild);
                 let service = self.names.services.get(usize::from(index));
@@ -163,7 +179,7 @@ impl World<'_> {
 
     /// The ephemerals of the tree that are wanted, in order.
     fn paths(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
-        let znodes = self.server.tree(ServerId::FIRST).iter();
+        let znodes = self.tree().iter();
         let ephemerals = znodes.filter(|(_, znode)| matches!(znode.owner(), Owner::Session(_)));
         ephemerals.map(|(path, _)| path).filter(|path| wanted(path)).map(str::to_owned).collect()
     }

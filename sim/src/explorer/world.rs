@@ -13,7 +13,8 @@ use super::clock::Clock;
 use super::fault::When;
 use super::mix::{mix, nanos, scale};
 use super::network::{Network, Sender, ToServer};
-use super::plan::{CLOCK_RATE_PPM, Plan};
+use super::outage::Outages;
+use super::plan::{CLOCK_RATE_PPM, Ending, Plan};
 use super::process::{Node, Pause, Presence, Process};
 use super::queue::{Due, Queue};
 use super::sometimes::{Reached, Sometimes};
@@ -25,7 +26,7 @@ use crate::checkers::{
     RisingTokens, Violation,
 };
 use crate::timeline::{Recorder, What};
-use crate::zookeeper::{ConnectionId, Ensemble, FromServer, ServerConfig, ServerId};
+use crate::zookeeper::{ConnectionId, Ensemble, FromServer, ServerConfig, ServerId, Tree};
 
 /// More events than any run needs: whoever gets here is going round in circles.
 const EVENTS_MAX: u64 = 1_000_000;
@@ -65,6 +66,9 @@ pub(super) struct World<'a> {
     /// Connections of outside hands, counted.
     hands: u64,
     server_alarm: Alarm,
+    /// The sum of the transactions that servers have applied: as long as it stays, no tree changes.
+    applied: i64,
+    pub(super) outages: Outages,
 }
 
 /// The checkers that follow a run from its beginning.
@@ -102,6 +106,7 @@ impl<'a> World<'a> {
             min_session: plan.tick * 2,
             max_session: plan.session_timeout * 20,
             sweep: plan.lease * 4,
+            sync_limit: plan.sync_limit,
             ..ServerConfig::default()
         };
         let mut world = Self {
@@ -111,8 +116,8 @@ impl<'a> World<'a> {
             heal_at,
             still_from: heal_at.after(plan.quiet).before(plan.lease * STILL_LEASES),
             queue: Queue::default(),
-            network: Network::new(plan.seed, plan.network, plan.nodes.len(), heal_at, recorder.clone()),
-            server: Ensemble::new(config, 1, now),
+            network: Network::new(plan, heal_at, recorder.clone()),
+            server: Ensemble::new(config, plan.servers, now),
             nodes: plan
                 .nodes
                 .iter()
@@ -146,6 +151,8 @@ impl<'a> World<'a> {
             owed: Vec::new(),
             hands: 0,
             server_alarm: Alarm::default(),
+            applied: 0,
+            outages: Outages::default(),
         };
         world.schedule();
         world
@@ -167,6 +174,14 @@ impl<'a> World<'a> {
         }
         self.queue.at(self.heal_at, Due::Heal);
         self.queue.at(self.heal_at.after(self.plan.quiet), Due::End);
+        if self.plan.servers > 1 {
+            // Nothing is under way between servers for longer.
+            self.queue.at(self.heal_at.after(self.plan.lease), Due::Tidy);
+        }
+        match self.plan.ending {
+            Ending::Settled => self.queue.at(self.heal_at.after(self.plan.lease), Due::Look(0)),
+            Ending::Late => {}
+        }
         self.set_server_alarm();
     }
 
@@ -203,6 +218,8 @@ impl<'a> World<'a> {
             Due::CoreWake { node, life } => self.core_wakes(node, life)?,
             Due::Stopped { node, life, global, token } => self.stopped(node, life, global, token)?,
             Due::ServerWake => self.server_wakes()?,
+            Due::Mend => self.mend(self.now)?,
+            Due::Election => self.election()?,
             Due::CaughtUp(number) => {
                 let (connection, event) = self.owed[number as usize].clone();
                 self.network.answer(self.now, &mut self.queue, connection, FromServer::Event(event));
@@ -215,12 +232,25 @@ impl<'a> World<'a> {
             Due::Resume { node, life } => self.resume(node, life)?,
             Due::Restart { node } => self.start(node)?,
             Due::Heal => self.heal()?,
+            Due::Tidy => self.tidy()?,
+            Due::Look(settled) => return Ok(self.look(settled)),
             Due::End => {
-                self.audit()?;
+                self.audit(self.still_from)?;
                 return Ok(Progress::Ended);
             }
         }
         Ok(Progress::Goes)
+    }
+
+    /// Ends the run if all is as it must be, and has been for a while.
+    fn look(&mut self, settled: u32) -> Progress {
+        let settled = match self.audit(self.now.before(self.plan.lease * STILL_LEASES)) {
+            Ok(()) if settled == STILL_LEASES => return Progress::Ended,
+            Ok(()) => settled + 1,
+            Err(_) => 0,
+        };
+        self.queue.at(self.now.after(self.plan.lease), Due::Look(settled));
+        Progress::Goes
     }
 
     /// Until when an event must wait because the process that it is for stands still.
@@ -234,11 +264,15 @@ impl<'a> World<'a> {
             Due::Action(number) => self.plan.actions[number as usize].node,
             Due::ToServer(_)
             | Due::ServerWake
+            | Due::Mend
+            | Due::Election
             | Due::CaughtUp(_)
             | Due::Fault(_)
             | Due::Resume { .. }
             | Due::Restart { .. }
             | Due::Heal
+            | Due::Tidy
+            | Due::Look(_)
             | Due::End => return None,
         };
         self.nodes[usize::from(node)].paused_until()
@@ -250,14 +284,16 @@ impl<'a> World<'a> {
         };
         match message {
             ToServer::Connect(request) => {
-                self.server.connect(self.now, ServerId::FIRST, connection, LOCALHOST, request)
+                let server = server_id(self.network.server_of(connection).unwrap_or(0));
+                self.server.connect(self.now, server, connection, LOCALHOST, request)
             }
             ToServer::Request { xid, request } => {
                 if sender == Sender::Gone && is_write(&request) {
                     self.sometimes.reach(Reached::WriteOutlivedItsSender);
                 }
                 if self.now < self.heal_at {
-                    self.old_views.before(self.server.tree(ServerId::FIRST), connection, xid, &request);
+                    let tree = self.server.tree(self.server.newest());
+                    self.old_views.before(tree, connection, xid, &request);
                 }
                 self.server.request(self.now, connection, xid, request);
             }
@@ -292,8 +328,19 @@ impl<'a> World<'a> {
             self.network.answer(self.now, &mut self.queue, connection, message);
         }
         self.set_server_alarm();
-        self.checks.caches.tree_changed(self.now, self.server.tree(ServerId::FIRST));
-        self.checks.records.tree_changed(self.server.tree(ServerId::FIRST), &self.names.root)
+        self.look_for_leader();
+        let zxids = self.server.servers().map(|id| self.server.last_zxid(id).0).sum();
+        if std::mem::replace(&mut self.applied, zxids) == zxids {
+            return Ok(());
+        }
+        let trees = self.server.servers().map(|id| self.server.tree(id));
+        self.checks.caches.tree_changed(self.now, trees);
+        self.checks.records.tree_changed(self.server.tree(self.server.newest()), &self.names.root)
+    }
+
+    /// What is committed, as far as any server has applied it.
+    pub(super) fn tree(&self) -> &Tree {
+        self.server.tree(self.server.newest())
     }
 
     /// The event of a stale read comes later, when the follower that answered it has caught up.
@@ -371,7 +418,7 @@ impl<'a> World<'a> {
         let core = Coordinator::new(config, node.clock.local(*now))
             .unwrap_or_else(|error| panic!("the plan's configuration is refused: {error}"));
         let mut env = Env { now: *now, queue, network, sometimes, acl, heal_at: *heal_at };
-        let client = Client::new(&mut env, plan.seed, number, life.number, plan.client, plan.session_timeout);
+        let client = Client::new(&mut env, plan, number, life.number);
         node.presence = Presence::Up(Box::new(Process {
             life,
             core,
@@ -390,17 +437,12 @@ impl<'a> World<'a> {
         plan.nodes[usize::from(number)].profile.iter().try_for_each(|step: &Step| self.perform(number, *step))
     }
 
-    /// A request of an outside hand, over a session of its own.
+    /// A request of an outside hand, over a session of its own. It comes to nothing while nobody leads.
     pub(super) fn hand_in(&mut self, requests: impl IntoIterator<Item = Record>) -> Result<(), Violation> {
+        let Some(leader) = self.server.leader() else { return Ok(()) };
         self.hands += 1;
         let connection = ConnectionId(u64::MAX - self.hands);
-        self.server.connect(
-            self.now,
-            ServerId::FIRST,
-            connection,
-            LOCALHOST,
-            ConnectRequest::new_session(60_000),
-        );
+        self.server.connect(self.now, leader, connection, LOCALHOST, ConnectRequest::new_session(60_000));
         for (xid, request) in (1..).zip(requests) {
             self.trace.note(self.now, &request, |line| write!(line, "hand: {request:?}"));
             self.recorder.record(self.now, || What::Hand { text: format!("an outside hand: {request:?}") });
@@ -415,6 +457,11 @@ impl<'a> World<'a> {
 /// with one more of each for windows that begin just before one (ARCHITECTURE.md, "The election").
 fn still_requests_max(plan: &Plan) -> u32 {
     u32::try_from(plan.nodes.len()).unwrap_or(u32::MAX).saturating_mul(4)
+}
+
+/// The server with this number, counted from 0.
+pub(super) const fn server_id(number: u8) -> ServerId {
+    ServerId(number + 1)
 }
 
 /// Whether a request changes the tree.

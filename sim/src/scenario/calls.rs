@@ -129,7 +129,7 @@ impl Museum {
         application.subscriptions.insert(directory.clone());
         if let Some(life) = self.life_of(node.0) {
             let tree = self.server.tree(ServerId::FIRST);
-            self.checks.caches.subscribed(self.now, life, &directory, tree, ROOT);
+            self.checks.caches.subscribed(self.now, life, &directory, std::iter::once(tree), ROOT);
         }
         self.must(node, Call::Subscribe(directory));
     }

@@ -50,7 +50,7 @@ impl Default for Checks {
 
 impl Checks {
     pub(super) fn tree_changed(&mut self, now: Instant, tree: &Tree) -> Result<(), Violation> {
-        self.caches.tree_changed(now, tree);
+        self.caches.tree_changed(now, std::iter::once(tree));
         self.records.tree_changed(tree, ROOT)
     }
 

@@ -208,7 +208,7 @@ impl Ensemble {
     }
 
     /// All servers, in order.
-    pub fn servers(&self) -> impl Iterator<Item = ServerId> {
+    pub fn servers(&self) -> impl Iterator<Item = ServerId> + Clone {
         self.servers.iter().map(|server| server.id)
     }
 
@@ -240,6 +240,12 @@ impl Ensemble {
     #[must_use]
     pub fn tree(&self, server: ServerId) -> &Tree {
         &self.server(server).replica.tree
+    }
+
+    /// The server that has applied most; the first of several.
+    #[must_use]
+    pub fn newest(&self) -> ServerId {
+        self.most_advanced().id
     }
 
     /// The last transaction that `server` has applied.

@@ -4,7 +4,7 @@
 //! holds what is sent until it is healed, as a transport does that sends again what was lost; but whoever has given the
 //! other up in the meantime does not listen any more: each message belongs to a [`Term`].
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use queenright_core::{Instant, SessionId};
@@ -74,6 +74,9 @@ struct Envelope {
     message: Message,
 }
 
+/// When something arrives, in which order, and on which link.
+type Arrival = (Instant, u64, (ServerId, ServerId));
+
 #[derive(Clone, Debug, Default)]
 struct Link {
     is_cut: bool,
@@ -82,11 +85,20 @@ struct Link {
     queue: VecDeque<Envelope>,
 }
 
+impl Link {
+    fn arrival(&self, pair: (ServerId, ServerId)) -> Option<Arrival> {
+        let front = self.queue.front().filter(|_| !self.is_cut)?;
+        Some((front.due, front.number, pair))
+    }
+}
+
 /// All links of an ensemble.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Links {
     /// By sender and receiver.
     links: BTreeMap<(ServerId, ServerId), Link>,
+    /// What arrives next on each link that is not cut.
+    next: BTreeSet<Arrival>,
     sent_count: u64,
 }
 
@@ -94,7 +106,11 @@ impl Links {
     pub(super) fn new(servers: u8) -> Self {
         let ids = || (1..=servers).map(ServerId);
         let pairs = ids().flat_map(|from| ids().filter(move |to| *to != from).map(move |to| (from, to)));
-        Self { links: pairs.map(|pair| (pair, Link::default())).collect(), sent_count: 0 }
+        Self {
+            links: pairs.map(|pair| (pair, Link::default())).collect(),
+            next: BTreeSet::new(),
+            sent_count: 0,
+        }
     }
 
     pub(super) fn send(&mut self, now: Instant, from: ServerId, to: ServerId, term: Term, message: Message) {
@@ -103,18 +119,25 @@ impl Links {
         let link = self.link(from, to);
         let due = now.after(link.delay);
         let due = link.queue.back().map_or(due, |last| due.max(last.due));
+        let is_next = link.queue.is_empty() && !link.is_cut;
         link.queue.push_back(Envelope { due, number, term, message });
+        if is_next {
+            self.next.insert((due, number, (from, to)));
+        }
     }
 
     /// When the next message arrives.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.next().map(|(due, _, _)| due)
+        self.next.first().map(|(due, _, _)| *due)
     }
 
     /// Takes the next message: from whom, to whom, in which term.
     pub(super) fn receive(&mut self) -> Option<(ServerId, ServerId, Term, Message)> {
-        let (_, _, (from, to)) = self.next()?;
-        let Envelope { term, message, .. } = self.link(from, to).queue.pop_front()?;
+        let (_, _, (from, to)) = self.next.pop_first()?;
+        let link = self.link(from, to);
+        let Envelope { term, message, .. } = link.queue.pop_front()?;
+        let after = link.arrival((from, to));
+        self.next.extend(after);
         Some((from, to, term, message))
     }
 
@@ -126,22 +149,29 @@ impl Links {
 
     /// They begin anew: what was under way between them is lost.
     pub(super) fn reset(&mut self, one: ServerId, other: ServerId) {
-        self.link(one, other).queue.clear();
-        self.link(other, one).queue.clear();
+        for (from, to) in [(one, other), (other, one)] {
+            self.change(from, to, |link| link.queue.clear());
+        }
     }
 
     pub(super) fn set_cut(&mut self, from: ServerId, to: ServerId, is_cut: bool) {
-        self.link(from, to).is_cut = is_cut;
+        self.change(from, to, |link| link.is_cut = is_cut);
     }
 
     pub(super) fn set_delay(&mut self, from: ServerId, to: ServerId, delay: Duration) {
         self.link(from, to).delay = delay;
     }
 
-    fn next(&self) -> Option<(Instant, u64, (ServerId, ServerId))> {
-        let open = self.links.iter().filter(|(_, link)| !link.is_cut);
-        let first = open.filter_map(|(pair, link)| link.queue.front().map(|front| (front, *pair)));
-        first.map(|(Envelope { due, number, .. }, pair)| (*due, *number, pair)).min()
+    /// Changes a link in a way that may change what arrives next on it.
+    fn change(&mut self, from: ServerId, to: ServerId, change: impl FnOnce(&mut Link)) {
+        let link = self.link(from, to);
+        let before = link.arrival((from, to));
+        change(link);
+        let after = link.arrival((from, to));
+        if let Some(before) = before {
+            self.next.remove(&before);
+        }
+        self.next.extend(after);
     }
 
     /// Panics when there is no such link.
