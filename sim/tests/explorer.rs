@@ -3,10 +3,12 @@
 use std::ops::Range;
 
 use queenright_core::mutation::Mutation;
-use queenright_sim::explorer::{Failure, Plan, Sometimes, run, run_with};
+use queenright_sim::explorer::{Failure, Plan, Reached, Sometimes, run, run_with};
 
 /// The seeds of every test run.
 const SEEDS: Range<u64> = 0..3_000;
+/// The seeds of ensembles.
+const ENSEMBLES: Range<u64> = 0..500;
 /// How many seeds a mutation may survive.
 const MUTATION_SEEDS: Range<u64> = 0..1_000;
 
@@ -23,6 +25,20 @@ fn no_seed_finds_a_violation_and_every_state_is_reached() {
     println!("{events} events; at most {peak} requests of one node in one lease\n{sometimes}");
     let missing: Vec<_> = sometimes.missing().collect();
     assert!(missing.is_empty(), "never reached in {SEEDS:?}: {missing:?}");
+}
+
+/// With several servers, which lag, crash, are cut off from each other and change their leader.
+#[test]
+fn no_ensemble_finds_a_violation_and_every_state_is_reached() {
+    let mut sometimes = Sometimes::default();
+    for seed in ENSEMBLES {
+        let summary = run(&Plan::of_ensemble(seed)).unwrap_or_else(|failure| panic!("{failure}"));
+        sometimes.merge(&summary.sometimes);
+    }
+    println!("{sometimes}");
+    let missing: Vec<_> =
+        Reached::OF_ENSEMBLES.iter().filter(|state| sometimes.count(**state) == 0).collect();
+    assert!(missing.is_empty(), "never reached in {ENSEMBLES:?}: {missing:?}");
 }
 
 #[test]

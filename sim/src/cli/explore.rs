@@ -41,6 +41,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "FILE")]
     plan: Option<String>,
 
+    /// Draw plans of one to five servers, which lag, crash, are cut off from each other and change their leader.
+    #[arg(long, conflicts_with = "plan")]
+    ensembles: bool,
+
     /// How many threads. [default: one for each core]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
@@ -60,6 +64,7 @@ pub(crate) fn run(settings: &Settings) -> Result<ExitCode, String> {
     let configure = subject::configure(mutation)?;
     let plan = |seed| match &template {
         Some(repro) => Plan { seed, ..repro.plan.clone() },
+        None if settings.ensembles => Plan::of_ensemble(seed),
         None => Plan::from_seed(seed),
     };
     let end = settings.first.checked_add(settings.seeds);

@@ -7,7 +7,7 @@ use queenright_core::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::mix::{Draw, nanos};
-use super::outage::{self, Outage};
+use super::outage::Outage;
 
 /// A fault of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -214,11 +214,10 @@ pub(super) enum Kind {
     Pause,
     Crash,
     Hand,
-    Outage(outage::Kind),
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Break,
         Self::Abandon,
         Self::Stall,
@@ -227,45 +226,19 @@ impl Kind {
         Self::Pause,
         Self::Crash,
         Self::Hand,
-        Self::Outage(outage::Kind::Cut),
-        Self::Outage(outage::Kind::Slow),
-        Self::Outage(outage::Kind::Lag),
-        Self::Outage(outage::Kind::Isolate),
-        Self::Outage(outage::Kind::Lead),
-        Self::Outage(outage::Kind::Crash),
     ];
-
-    /// Those that make sense with so many servers.
-    pub(super) fn all(servers: u8) -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(move |kind| match kind {
-            Self::Outage(outage::Kind::Crash) => true,
-            Self::Outage(_) => servers > 1,
-            Self::Break
-            | Self::Abandon
-            | Self::Stall
-            | Self::Cut
-            | Self::Expire
-            | Self::Pause
-            | Self::Crash
-            | Self::Hand => true,
-        })
-    }
 }
 
 /// What a fault is drawn within.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) nodes: u8,
-    pub(super) servers: u8,
     pub(super) globals: u8,
     pub(super) services: u8,
     pub(super) instances: u8,
     pub(super) lease: Duration,
     pub(super) session: Duration,
     pub(super) heal_at: Duration,
-    /// How many faults and actions there are at most.
-    pub(super) faults: u64,
-    pub(super) actions: u64,
 }
 
 /// How many requests of a node a fault may be tied to.
@@ -297,7 +270,7 @@ pub(super) fn draw(draw: &mut Draw, kinds: &[Kind], limits: &Limits) -> Strike {
         }
         Kind::Cut => Fault::Cut {
             node,
-            server: draw.one_in(2).then(|| draw.index(limits.servers)),
+            server: None,
             to_server: silence(draw, limits),
             to_client: silence(draw, limits),
         },
@@ -317,14 +290,13 @@ pub(super) fn draw(draw: &mut Draw, kinds: &[Kind], limits: &Limits) -> Strike {
             Fault::Crash { node, restart, delivered, linger, notice: notice(draw) }
         }
         Kind::Hand => Fault::Hand(hand(draw, limits)),
-        Kind::Outage(kind) => Fault::Outage(outage::draw(draw, kind, limits)),
     };
     Strike { when, fault }
 }
 
 fn hand(draw: &mut Draw, limits: &Limits) -> Hand {
     let pick = u32::try_from(draw.below(1 << 16)).unwrap_or(0);
-    match draw.below(6) {
+    match draw.below(5) {
         0 => Hand::DeleteInstance { pick },
         1 => Hand::GarbleInstance { pick },
         2 => Hand::Squat {
@@ -333,7 +305,6 @@ fn hand(draw: &mut Draw, limits: &Limits) -> Hand {
             instance: draw.index(limits.instances),
         },
         3 => Hand::DeleteCandidate { pick },
-        4 => Hand::PresetSequence { global: draw.index(limits.globals), left: draw.index(4) },
         _ => {
             let place = draw.pick(&[
                 ForeignPlace::Nodes,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use queenright_core::Instant;
 use serde::{Deserialize, Serialize};
 
-use super::fault::{Limits, silence};
+use super::fault::{Fault, Hand, Limits, Strike, When, silence};
 use super::mix::{Draw, mix, nanos, scale};
 use super::queue::Due;
 use super::sometimes::Reached;
@@ -81,7 +81,7 @@ pub enum Outage {
     },
 }
 
-/// The kinds of outages that a seed can switch on.
+/// The kinds of faults that a seed of an ensemble can switch on beside those of any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Cut,
@@ -90,31 +90,50 @@ pub(super) enum Kind {
     Isolate,
     Lead,
     Crash,
+    /// A node is cut off from one server.
+    Part,
+    /// The numbers of a queue are about to wrap around.
+    Sequence,
 }
 
-/// Draws an outage.
-pub(super) fn draw(draw: &mut Draw, kind: Kind, limits: &Limits) -> Outage {
-    let server = draw.index(limits.servers);
-    let other = (server + 1 + draw.index(limits.servers.saturating_sub(1))) % limits.servers;
-    match kind {
-        Kind::Cut => {
-            Outage::Cut { one: server, other, there: silence(draw, limits), back: silence(draw, limits) }
-        }
-        Kind::Slow => Outage::Slow {
-            from: server,
-            to: other,
-            delay: draw.duration(Duration::ZERO, limits.lease / 2),
-            length: silence(draw, limits),
-        },
-        Kind::Lag => Outage::Lag { server, length: silence(draw, limits) },
-        Kind::Isolate => Outage::Isolate {
-            server,
-            length: silence(draw, limits),
-            successor: (!draw.one_in(3)).then_some(other),
-        },
-        Kind::Lead => Outage::Lead { server },
-        Kind::Crash => Outage::Crash { server, restart: silence(draw, limits) },
+impl Kind {
+    /// Those that make sense with so many servers.
+    pub(super) fn all(servers: u8) -> impl Iterator<Item = Self> {
+        let among_several = [Self::Cut, Self::Slow, Self::Lag, Self::Isolate, Self::Lead, Self::Part];
+        let among_several = among_several.into_iter().filter(move |_| servers > 1);
+        [Self::Crash, Self::Sequence].into_iter().chain(among_several)
     }
+}
+
+/// Draws a moment and a fault, one of the `kinds`.
+pub(super) fn strike(draw: &mut Draw, kinds: &[Kind], servers: u8, limits: &Limits) -> Strike {
+    let when = When::At(Instant::from_nanos(draw.below(nanos(limits.heal_at))));
+    let server = draw.index(servers);
+    let other = (server + 1 + draw.index(servers.saturating_sub(1))) % servers;
+    let (length, back) = (silence(draw, limits), silence(draw, limits));
+    let fault = match draw.pick(kinds) {
+        Kind::Cut => Fault::Outage(Outage::Cut { one: server, other, there: length, back }),
+        Kind::Slow => {
+            let delay = draw.duration(Duration::ZERO, limits.lease / 2);
+            Fault::Outage(Outage::Slow { from: server, to: other, delay, length })
+        }
+        Kind::Lag => Fault::Outage(Outage::Lag { server, length }),
+        Kind::Isolate => {
+            let successor = (!draw.one_in(3)).then_some(other);
+            Fault::Outage(Outage::Isolate { server, length, successor })
+        }
+        Kind::Lead => Fault::Outage(Outage::Lead { server }),
+        Kind::Crash => Fault::Outage(Outage::Crash { server, restart: length }),
+        Kind::Part => {
+            let node = draw.index(limits.nodes);
+            Fault::Cut { node, server: Some(server), to_server: length, to_client: back }
+        }
+        Kind::Sequence => {
+            let (global, left) = (draw.index(limits.globals), draw.index(4));
+            Fault::Hand(Hand::PresetSequence { global, left })
+        }
+    };
+    Strike { when, fault }
 }
 
 impl Outage {

@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::{self, Kind, Limits, Strike};
 use super::mix::Draw;
+use super::outage;
 use super::workload::{self, Action, INSTANCES, Step};
 
 /// The most faults of one plan.
 const FAULTS_MAX: u64 = 14;
+/// The most outages of one plan.
+const OUTAGES_MAX: u64 = 6;
 /// The most steps of the workload of one plan, beside what every node does at its start.
 const ACTIONS_MAX: u64 = 16;
 /// ρ, and so the fastest and the slowest clock.
@@ -24,6 +27,7 @@ mod label {
     pub(super) const PROFILE: u64 = 4;
     pub(super) const CLIENT: u64 = 5;
     pub(super) const NETWORK: u64 = 6;
+    pub(super) const ENSEMBLE: u64 = 7;
 }
 
 /// A run before it happens.
@@ -230,21 +234,15 @@ impl Plan {
         let lease = Duration::from_millis(draw.pick(&[300, 1_000, 3_000]));
         let session_timeout = lease * u32::from(draw.pick(&[1_u8, 2, 2, 4, 8]));
         let tick = session_timeout / 10;
-        // Many short runs and some long ones: most of what can go wrong needs little time, and some needs much.
-        let is_short = !draw.one_in(8);
-        let leases = if is_short { draw.between(2, 5) } else { draw.between(5, 20) };
-        let heal_at = lease * u32::try_from(leases).unwrap_or(5);
+        let heal_at = lease * u32::try_from(draw.between(5, 20)).unwrap_or(5);
         let limits = Limits {
-            nodes: draw.pick(&[1, 2, 2, 2, 3, 3, 3, 3, 3, 4, 4, 5, 6, 7]),
-            servers: draw.pick(&[1, 1, 1, 1, 1, 1, 2, 3, 3, 3, 3, 4, 5]),
+            nodes: draw.pick(&[1, 2, 2, 3, 3, 3, 4, 4, 5]),
             globals: draw.pick(&[1, 1, 2, 3]),
             services: draw.pick(&[1, 1, 2]),
             instances: INSTANCES,
             lease,
             session: session_timeout,
             heal_at,
-            faults: if is_short { FAULTS_MAX / 2 } else { FAULTS_MAX },
-            actions: if is_short { ACTIONS_MAX / 2 } else { ACTIONS_MAX },
         };
         let stop_time_max = lease / u32::from(draw.pick(&[100_u8, 10, 3]));
         const RETRIES: u32 = 4;
@@ -254,8 +252,8 @@ impl Plan {
         let quiet = (session_timeout + tick) * 2 + silence * 3 + Duration::from_secs(4) + lease * RETRIES;
         Self {
             seed,
-            servers: limits.servers,
-            sync_limit: draw.pick(&[2, 5, 5, 15]),
+            servers: one_server(),
+            sync_limit: usual_patience(),
             globals: limits.globals,
             services: limits.services,
             lease,
@@ -263,7 +261,7 @@ impl Plan {
             tick,
             heal_at,
             quiet,
-            ending: if draw.one_in(8) { Ending::Late } else { Ending::Settled },
+            ending: Ending::Late,
             stale_one_in: draw.pick(&[0, 0, 0, 2, 8]),
             stop_time_max,
             nodes: (0..limits.nodes).map(|node| NodePlan::draw(seed, node, &limits)).collect(),
@@ -272,6 +270,39 @@ impl Plan {
             faults: faults(seed, &limits),
             actions: actions(seed, &limits),
         }
+    }
+}
+
+impl Plan {
+    /// The plan of a seed, and beside it up to seven nodes, one to five servers with outages, clients that may not tell
+    /// that a session is over, queues whose numbers wrap around; most end as soon as all has settled.
+    #[must_use]
+    pub fn of_ensemble(seed: u64) -> Self {
+        let mut plan = Self::from_seed(seed);
+        let mut draw = Draw::new(seed, label::ENSEMBLE);
+        plan.servers = draw.pick(&[1, 2, 3, 3, 3, 4, 5]);
+        plan.sync_limit = draw.pick(&[2, 5, 5, 15]);
+        plan.ending = if draw.one_in(8) { Ending::Late } else { Ending::Settled };
+        plan.client.losses = draw.pick(&[Losses::Reported, Losses::Reported, Losses::Silent]);
+        let mut limits = Limits {
+            nodes: u8::try_from(plan.nodes.len()).unwrap_or(1),
+            globals: plan.globals,
+            services: plan.services,
+            instances: INSTANCES,
+            lease: plan.lease,
+            session: plan.session_timeout,
+            heal_at: plan.heal_at,
+        };
+        for _ in 0..draw.pick(&[0, 0, 0, 1, 2]) {
+            plan.nodes.push(NodePlan::draw(seed, limits.nodes, &limits));
+            limits.nodes += 1;
+        }
+        let kinds: Vec<outage::Kind> = outage::Kind::all(plan.servers).filter(|_| draw.one_in(2)).collect();
+        if !kinds.is_empty() {
+            let count = draw.between(1, OUTAGES_MAX);
+            plan.faults.extend((0..count).map(|_| outage::strike(&mut draw, &kinds, plan.servers, &limits)));
+        }
+        plan
     }
 }
 
@@ -288,17 +319,17 @@ const fn usual_patience() -> u32 {
 fn faults(seed: u64, limits: &Limits) -> Vec<Strike> {
     let mut draw = Draw::new(seed, label::FAULTS);
     // Swarm testing (A. Groce et al., ISSTA 2012): a run without breaks finds what breaks would hide.
-    let kinds: Vec<Kind> = Kind::all(limits.servers).filter(|_| draw.one_in(2)).collect();
+    let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|_| draw.one_in(2)).collect();
     if kinds.is_empty() {
         return Vec::new();
     }
-    let count = draw.between(1, limits.faults);
+    let count = draw.between(1, FAULTS_MAX);
     (0..count).map(|_| fault::draw(&mut draw, &kinds, limits)).collect()
 }
 
 fn actions(seed: u64, limits: &Limits) -> Vec<Action> {
     let mut draw = Draw::new(seed, label::WORKLOAD);
-    let count = draw.below(limits.actions + 1);
+    let count = draw.below(ACTIONS_MAX + 1);
     (0..count).map(|_| workload::action(&mut draw, limits)).collect()
 }
 
@@ -346,7 +377,7 @@ impl ClientPlan {
             _ => Duration::ZERO,
         };
         Self {
-            connection_timeout: (lease / 5 * u32::from(draw.pick(&[1_u8, 2, 2, 5, 5, 10])))
+            connection_timeout: (lease / 5 * u32::from(draw.pick(&[1_u8, 1, 2, 5, 10])))
                 .min(session_timeout * 3 / 5),
             reconnect_max: lease / u32::from(draw.pick(&[100_u8, 10, 3])),
             offline: draw.pick(&[Offline::Kept, Offline::Unknown]),
@@ -357,7 +388,7 @@ impl ClientPlan {
             gaps: draw.pick(&[Gaps::Reported, Gaps::SomeNoticedLate]),
             order: draw.pick(&[Order::Wire, Order::Streams, Order::Streams]),
             expiry: draw.pick(&[Expiry::Heard, Expiry::Guessed]),
-            losses: draw.pick(&[Losses::Reported, Losses::Reported, Losses::Silent]),
+            losses: Losses::Reported,
         }
     }
 }
@@ -437,7 +468,7 @@ mod tests {
     fn every_kind_of_fault_is_on_in_some_plans_and_off_in_others() {
         let has =
             |plan: &Plan, wanted: fn(&Fault) -> bool| plan.faults.iter().any(|strike| wanted(&strike.fault));
-        let kinds: [fn(&Fault) -> bool; 8] = [
+        let kinds: [fn(&Fault) -> bool; 9] = [
             |fault| matches!(fault, Fault::Break { .. }),
             |fault| matches!(fault, Fault::Abandon { .. }),
             |fault| matches!(fault, Fault::Stall { .. }),
@@ -446,8 +477,9 @@ mod tests {
             |fault| matches!(fault, Fault::Pause { .. }),
             |fault| matches!(fault, Fault::Crash { .. }),
             |fault| matches!(fault, Fault::Hand(_)),
+            |fault| matches!(fault, Fault::Outage(_)),
         ];
-        let plans: Vec<Plan> = (0..200).map(Plan::from_seed).collect();
+        let plans: Vec<Plan> = (0..200).map(Plan::of_ensemble).collect();
         for kind in kinds {
             assert!(plans.iter().any(|plan| has(plan, kind)));
             assert!(plans.iter().any(|plan| !has(plan, kind)));
