@@ -19,7 +19,7 @@ help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: verify
-verify: check determinism explore page live ## Everything that CI runs.
+verify: check determinism explore worlds page live ## Everything that CI runs.
 
 .PHONY: check
 check: fmt layout clippy purity deny doc test ## All of it that needs no ZooKeeper.
@@ -131,6 +131,10 @@ EXPLORE_SEEDS := 10000
 explore: ## The explorer over fixed seeds and over those of this commit.
 	cargo run --quiet --locked --release -p queenright-sim -- explore --seeds $(EXPLORE_SEEDS)
 	cargo run --quiet --locked --release -p queenright-sim -- explore --seeds $(EXPLORE_SEEDS) --first "$$(git rev-parse HEAD)"
+
+.PHONY: worlds
+worlds: ## Every interleaving of each bounded world, as many states as are on record.
+	cargo run --quiet --locked --release -p queenright-sim -- check
 
 # How many tests of the page must pass.
 PAGE_TESTS_MIN := 2

@@ -32,6 +32,7 @@ pub const WORLDS: [World; 10] = [
         faults: Faults { breaks: 1, ..NONE },
         horizon: Duration::from_millis(500),
         goals: &[Goal::Elected, Goal::ClaimAdopted, Goal::AppliedLate],
+        states: Some(226_427),
         ..TWO
     },
     World {
@@ -40,6 +41,7 @@ pub const WORLDS: [World; 10] = [
         faults: Faults { breaks: 2, expiries: 1, ..NONE },
         horizon: Duration::from_millis(1_200),
         goals: &[Goal::SessionLost, Goal::AppliedLate],
+        states: Some(101_482),
         ..TWO
     },
     World {
@@ -47,6 +49,7 @@ pub const WORLDS: [World; 10] = [
         about: "one leads, and a session ends",
         faults: Faults { expiries: 1, ..NONE },
         goals: &[Goal::ElectedAfterAnother, Goal::TakenOverSilent, Goal::RanOut, Goal::SessionLost],
+        states: Some(71_565),
         ..TWO
     },
     World {
@@ -54,6 +57,7 @@ pub const WORLDS: [World; 10] = [
         about: "one leads, a node pauses for as long as it likes, and a connection breaks",
         faults: Faults { breaks: 1, lapses: 1, ..NONE },
         goals: &[Goal::TakenOverSilent, Goal::BeliefLapsed, Goal::RanOut, Goal::AppliedLate],
+        states: Some(2_683_081),
         ..TWO
     },
     World {
@@ -62,6 +66,7 @@ pub const WORLDS: [World; 10] = [
         faults: Faults { breaks: 1, resignations: 1, ..NONE },
         horizon: Duration::from_millis(1_000),
         goals: &[Goal::ElectedAfterAnother, Goal::ClaimAdopted, Goal::AppliedLate],
+        states: Some(5_749),
         ..TWO
     },
     World {
@@ -70,6 +75,7 @@ pub const WORLDS: [World; 10] = [
         faults: Faults { breaks: 1, crashes: 1, ..NONE },
         horizon: Duration::from_millis(1_000),
         goals: &[Goal::AppliedLate],
+        states: Some(9_897),
         ..TWO
     },
     World {
@@ -79,6 +85,7 @@ pub const WORLDS: [World; 10] = [
         faults: Faults { breaks: 1, resignations: 1, ..NONE },
         horizon: Duration::from_millis(1_000),
         goals: &[Goal::ElectedAfterAnother, Goal::ClaimAdopted, Goal::AppliedLate],
+        states: Some(325_612),
         ..TWO
     },
     World {
@@ -91,6 +98,7 @@ pub const WORLDS: [World; 10] = [
         horizon: Duration::from_millis(2_000),
         payload: b"x",
         goals: &[Goal::RegisteredAgain, Goal::SessionLost, Goal::AppliedLate],
+        states: Some(7_759),
         ..TWO
     },
     World {
@@ -101,6 +109,7 @@ pub const WORLDS: [World; 10] = [
         faults: Faults { breaks: 2, expiries: 1, resignations: 1, ..NONE },
         horizon: Duration::from_millis(1_000),
         goals: &[Goal::RegisteredAgain, Goal::SessionLost, Goal::AppliedLate],
+        states: Some(518_367),
         ..TWO
     },
     World {
@@ -112,6 +121,7 @@ pub const WORLDS: [World; 10] = [
         horizon: Duration::from_millis(1_000),
         payload: b"x",
         goals: &[Goal::RegisteredAgain, Goal::SessionLost, Goal::AppliedLate],
+        states: Some(709_449),
         ..TWO
     },
 ];
