@@ -150,6 +150,9 @@ impl Cache {
             Ok(Reply::Children { names, .. }) => self.apply_list(names, out),
             // The watch is armed on a path that need not exist: this is an authoritative "empty".
             Err(OpError::Refused(ErrorCode::NoNode)) => self.apply_list(Vec::new(), out),
+            Err(OpError::Unknown) if out.config.is_mutated(Mutation::FailureIsEmpty) => {
+                self.apply_list(Vec::new(), out)
+            }
             Err(OpError::Refused(code) | OpError::RefusedAt { code, .. }) => {
                 out.degraded(self.path.clone(), Some(code), "the directory cannot be listed");
                 if self.freshness == Freshness::Loading {
@@ -383,7 +386,7 @@ impl Cache {
         let is_complete = self.reading.is_empty() && self.wanted.is_empty();
         let says_empty = self.entries.keys().all(|name| self.leaving.contains(name))
             && (!self.entries.is_empty() || self.freshness != Freshness::Fresh);
-        if is_complete && says_empty && self.is_hearsay {
+        if is_complete && says_empty && self.is_hearsay && !out.config.is_mutated(Mutation::HearsayIsEmpty) {
             self.grow_stale(out);
             self.list(out);
             return;

@@ -102,7 +102,9 @@ impl Lease {
     /// Sets the deadline of the next beat, or clears it: beats go out while any term is held, and only then.
     pub(crate) fn schedule_beat(&self, is_holding: bool, out: &mut Outbox) {
         let at = match &self.state {
-            State::Usable { beaten_at, .. } if is_holding && out.is_up() => {
+            State::Usable { beaten_at, .. }
+                if is_holding && out.is_up() && !out.config.is_mutated(Mutation::NoBeat) =>
+            {
                 Some(beaten_at.map_or(out.now, |at| at.after(out.config.beat())))
             }
             State::None | State::Creating { .. } | State::Usable { .. } | State::Retired => None,
@@ -249,7 +251,9 @@ impl Lease {
     }
 
     fn create(&mut self, out: &mut Outbox) {
-        self.names += 1;
+        if !out.config.is_mutated(Mutation::NameNotBurnt) {
+            self.names += 1;
+        }
         let name: LeaseName = format!("{}.{}", out.config.incarnation, self.names).into();
         self.create_named(name, out);
     }

@@ -2,39 +2,132 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A guard of the protocol. With the crate's feature `mutations`, `Config::mutation` takes one of them out;
-/// without it there is no such field, and every guard stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Mutation {
-    /// A lease is counted from the reply of a beat instead of from its sending (rule 3).
-    LeaseFromReply,
-    /// A silent holder is taken over without waiting for W (rule 9).
-    NoWait,
-    /// A released term can be held again when a stale read shows it (rule 6).
-    ReleaseNotFinal,
-    /// The creation of a lease record whose answer was lost is sent again under the same name (rule 2).
-    CreateSentTwice,
-    /// A znode of ours that a dead session owns passes for the registration of this session.
-    AdoptFromDeadSession,
-    /// After a reconnect in the same session, caches list again but do not arm their watches.
-    WatchNotRearmed,
-    /// That an application has stopped ends the term that runs, whichever it was said of.
-    StoppedOfAnyTerm,
-    /// What a refused take-over was based on is not read again (rule 9).
-    RefusalNotReadAgain,
+macro_rules! mutations {
+    (
+        found { $($(#[doc = $doc:literal])* $name:ident,)* }
+        scripted { $($(#[doc = $scripted_doc:literal])* $scripted:ident,)* }
+    ) => {
+        /// A guard of the protocol. With the crate's feature `mutations`, `Config::mutation` takes one of them out;
+        /// without it there is no such field, and every guard stands.
+        ///
+        /// Rules by number are those of ARCHITECTURE.md, "The election".
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Mutation {
+            $($(#[doc = $doc])* $name,)*
+            $($(#[doc = $scripted_doc])* $scripted,)*
+        }
+
+        impl Mutation {
+            /// All that the explorer finds.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// Those that a scenario of the museum is known to find, and the explorer is not, as yet.
+            pub const SCRIPTED: &'static [Self] = &[$(Self::$scripted,)*];
+
+            /// What it is called.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                    $(Self::$scripted => stringify!($scripted),)*
+                }
+            }
+
+            /// What is wrong then, in a sentence or two.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc,)*).trim_ascii(),)*
+                    $(Self::$scripted => concat!($($scripted_doc,)*).trim_ascii(),)*
+                }
+            }
+        }
+    };
 }
 
-impl Mutation {
-    /// All that the explorer finds.
-    pub const ALL: [Self; 6] = [
-        Self::LeaseFromReply,
-        Self::NoWait,
-        Self::ReleaseNotFinal,
-        Self::CreateSentTwice,
-        Self::AdoptFromDeadSession,
-        Self::WatchNotRearmed,
-    ];
-
-    /// Those that a scenario of the museum is known to find, and the explorer is not, as yet.
-    pub const SCRIPTED: [Self; 2] = [Self::StoppedOfAnyTerm, Self::RefusalNotReadAgain];
+mutations! {
+    found {
+        /// A lease is counted from the reply of a beat instead of from its sending (rule 3).
+        LeaseFromReply,
+        /// A beat counts also when nobody can tell whether it was applied (rule 3).
+        UnansweredBeatCounts,
+        /// Holders do not beat (rule 3).
+        NoBeat,
+        /// The creation of a lease record whose answer was lost is sent again under the same name (rule 2).
+        CreateSentTwice,
+        /// A name whose creation failed, or whose record is gone, is drawn again (rule 2).
+        NameNotBurnt,
+        /// A claim says nothing of the lease under which it is made (rule 7).
+        NoProofOfLife,
+        /// That a claim finds no lease record of this node's own is not taken for its death (rule 14).
+        DeadNameKept,
+        /// A vacant term is claimed at whatever version it is by now (rule 7).
+        ClaimAtAnyVersion,
+        /// A silent holder's record is deleted at whatever version it is by now (rule 9).
+        KillAtAnyVersion,
+        /// Who vacates a silent holder's term leaves its record alive (rule 9).
+        VacateWithoutKill,
+        /// Who only looks a global up never vacates it (rule 9).
+        NobodyVacates,
+        /// A silent holder is taken over without waiting for W (rule 9).
+        NoWait,
+        /// A newer version of a holder's record does not end its silence (rule 8).
+        SilenceNotBroken,
+        /// A holder whose record was not read yet is taken for dead (rule 9).
+        UnseenIsDead,
+        /// A holder is taken for dead when nobody can tell whether its record is there (rule 8).
+        UnknownIsAbsent,
+        /// What a refused take-over was based on is not read again (rule 9).
+        RefusalNotReadAgain,
+        /// An older view of a term is believed (rule 5).
+        NoFloor,
+        /// What a read shows of this node's own terms is ignored, also when the answer of a claim was lost (rule 5).
+        ClaimNotAdopted,
+        /// A released term can be held again when a stale read shows it (rule 6).
+        ReleaseNotFinal,
+        /// What was released is forgotten with the global, while the lease lasts (rule 6).
+        ReleaseForgotten,
+        /// A term is released at whatever version it is by now (rule 6).
+        ReleaseAtAnyVersion,
+        /// A term that waits for the lease to be extended is not told when it is (rule 4).
+        PendingNotWoken,
+        /// A candidacy for one term goes on after it.
+        OneTermIsMany,
+        /// A term record that is not there is not made (rule 14).
+        MissingTermNotMade,
+        /// A term that has changed is not read again.
+        TermEventIgnored,
+        /// After a reconnect in the same session the queue is not listed again.
+        QueueNotListedAgain,
+        /// A candidate whose deletion failed is forgotten.
+        CandidateForgotten,
+        /// A znode of ours that a dead session owns passes for the registration of this session.
+        AdoptFromDeadSession,
+        /// Whatever payload is found passes for the one that is wanted.
+        OldPayloadKept,
+        /// Nobody watches the znode of a registration.
+        OwnZnodeNotWatched,
+        /// A registration whose deletion was under way when the connection broke is forgotten.
+        DeleteForgotten,
+        /// A registration that is withdrawn while it is being made is forgotten.
+        CreationForgotten,
+        /// A deletion that was refused, for the znode had changed, passes for done.
+        RefusalIsDeletion,
+        /// After a reconnect in the same session, caches list again but do not arm their watches.
+        WatchNotRearmed,
+        /// A list that nobody answered passes for an empty one.
+        FailureIsEmpty,
+        /// That a directory is empty is told by word of an event and of a read, of two times.
+        HearsayIsEmpty,
+        /// Requests that a session took with it are never answered.
+        OrphansForgotten,
+        /// Watches are taken for armed on every later connection.
+        LedgerOutlivesConnection,
+        /// Directories that are not there are not made.
+        ParentsNotMade,
+    }
+    scripted {
+        /// That an application has stopped ends the term that runs, whichever it was said of.
+        StoppedOfAnyTerm,
+    }
 }

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::ids::{RegistrationId, RequestId, SessionEpoch, SessionId};
 use crate::janitor;
 use crate::layout::Layout;
+use crate::mutation::Mutation;
 use crate::op::{CreateMode, ErrorCode, Op, Version, WatchKind};
 use crate::output::{Directory, Event, Output, Request};
 use crate::path::{Name, Path};
@@ -188,7 +189,7 @@ impl Outbox {
     /// Creates every ancestor of `path` that may be missing, from the top. Their answers do not matter: what
     /// comes next fails if they do, and only for that reason (no permission on the upper ones is needed then).
     pub(crate) fn create_parents(&mut self, path: &Path) {
-        if !self.is_up() {
+        if !self.is_up() || self.config.is_mutated(Mutation::ParentsNotMade) {
             // The refusal came late: whoever was refused asks again on the next connection.
             return;
         }
@@ -252,7 +253,9 @@ impl Outbox {
     pub(crate) fn set_link(&mut self, link: Link) {
         self.link = link;
         // Watches die with the connection as far as this ledger goes: all of them are armed again.
-        self.watches.clear();
+        if !self.config.is_mutated(Mutation::LedgerOutlivesConnection) {
+            self.watches.clear();
+        }
     }
 
     pub(crate) fn is_up(&self) -> bool {

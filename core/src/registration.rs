@@ -140,6 +140,7 @@ impl Registration {
     pub(crate) fn unregister(&mut self, out: &mut Outbox) {
         self.wanted = Wanted::Absent;
         match self.state {
+            State::Creating { .. } if out.config.is_mutated(Mutation::CreationForgotten) => self.finish(out),
             State::Held { version, .. } => self.delete(version, out),
             State::Occupied | State::Offline { owned: Owned::No } | State::Backoff { owned: Owned::No } => {
                 self.finish(out);
@@ -172,6 +173,7 @@ impl Registration {
             _ if is_lost => Owned::No,
             State::Offline { owned } | State::Backoff { owned } => owned,
             State::Occupied => Owned::No,
+            State::Deleting { .. } if out.config.is_mutated(Mutation::DeleteForgotten) => Owned::No,
             State::Creating { .. } | State::Reading { .. } | State::Held { .. } | State::Deleting { .. } => {
                 Owned::Maybe
             }
@@ -236,6 +238,11 @@ impl Registration {
             State::Reading { read } if request == read => self.decide(outcome, None, out),
             State::Deleting { request: delete } if request == delete => match outcome {
                 Ok(_) | Err(OpError::Refused(ErrorCode::NoNode)) => self.deleted(out),
+                Err(OpError::Refused(ErrorCode::BadVersion))
+                    if out.config.is_mutated(Mutation::RefusalIsDeletion) =>
+                {
+                    self.deleted(out)
+                }
                 Err(OpError::Refused(ErrorCode::BadVersion) | OpError::Unknown) if out.is_up() => {
                     self.read(out)
                 }
@@ -304,7 +311,9 @@ impl Registration {
         }
         match &self.wanted {
             Wanted::Absent => self.delete(stat.version, out),
-            Wanted::Present(payload) if payload == data => {
+            Wanted::Present(payload)
+                if payload == data || out.config.is_mutated(Mutation::OldPayloadKept) =>
+            {
                 self.backoff.succeed();
                 self.state = State::Held { czxid: stat.czxid, version: stat.version };
                 self.publish(RegistrationStatus::Registered { czxid: stat.czxid }, out);
@@ -378,7 +387,7 @@ impl Registration {
             Directory::Nodes => Tree::Nodes,
             Directory::Service(_) => Tree::Services,
         };
-        let watch = out.watch_data(&self.path, tree);
+        let watch = out.watch_data(&self.path, tree) && !out.config.is_mutated(Mutation::OwnZnodeNotWatched);
         out.request(Owner::Registration(self.id), Op::GetData { path: self.path.clone(), watch })
     }
 

@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Command::Check(settings) => cli::check::run(&settings),
         Command::Replay(settings) => cli::replay::run(&settings),
         Command::Shrink(settings) => cli::shrink::run(&settings),
+        Command::Museum(settings) => cli::museum::run(&settings),
         #[cfg(feature = "mutations")]
         Command::Mutants(settings) => cli::mutants::run(&settings),
         Command::Completions(settings) => cli::completions::run(&settings),

@@ -115,4 +115,66 @@ fn a_file_with_a_guard_taken_out_fails_as_it_did() {
 fn shells_can_complete_it() {
     let script = text(&program(&["completions", "bash"]).stdout);
     assert!(script.contains("explore") && script.contains("--seeds"));
+    assert!(script.contains("handover-overlap"), "names of the museum are completed");
+}
+
+#[test]
+fn one_entry_of_the_museum_tells_what_happens_in_it() {
+    let output = program(&["museum", "gc-pause-outlives-session"]);
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines.len() > 20, "{told}");
+    let passed =
+        "passed  gc-pause-outlives-session; naive machine `NoTokens`: fails, as it must, by guarded resource";
+    assert_eq!(lines[lines.len() - 2], passed);
+    assert_eq!(lines.last(), Some(&"1 of 1 scenarios pass; 0 entries need none"));
+}
+
+#[test]
+fn the_museum_is_an_object_for_programs() {
+    let output = program(&["museum", "read-only-server-believed", "--format", "json"]);
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["played"], 0);
+    assert_eq!(told["entries"][0]["state"], "by construction");
+    let output = program(&["museum", "stale-cache-cas-loop", "--format", "json"]);
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&told["played"], &told["passed"]), (&1.into(), &1.into()));
+    assert_eq!(told["entries"][0]["failure_tried"], cfg!(feature = "mutations"));
+}
+
+#[test]
+fn the_whole_museum_is_a_line_each_and_the_count() {
+    let output = program(&["museum"]);
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let entries = queenright_sim::museum::entries().count();
+    assert_eq!(told.lines().count(), entries + 1);
+    let played = told.lines().filter(|line| line.starts_with("passed  ")).count();
+    let last = format!("{played} of {played} scenarios pass; {} entries need none", entries - played);
+    assert_eq!(told.lines().last(), Some(last.as_str()));
+}
+
+#[test]
+fn an_unknown_name_is_refused_with_those_that_are_near() {
+    let output = program(&["museum", "handover-overlp"]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = text(&output.stderr);
+    assert!(told.contains("did you mean handover-overlap?"), "{told}");
+}
+
+/// A guard that nobody misses ends the program with 1, and one that is missed with 0; the last line is the count.
+#[cfg(feature = "mutations")]
+#[test]
+fn mutants_are_counted() {
+    let found = program(&["mutants", "NoWait", "--seeds-max", "1000"]);
+    assert_eq!(found.status.code(), Some(0));
+    assert_eq!(text(&found.stdout).lines().last(), Some("1 of 1 found"));
+    let lost = program(&["mutants", "NoWait", "--seeds-max", "1", "--format", "json"]);
+    assert_eq!(lost.status.code(), Some(1));
+    let told: serde_json::Value = serde_json::from_slice(&lost.stdout).unwrap();
+    assert_eq!((&told["found"], &told["mutations"][0]["name"]), (&0.into(), &"NoWait".into()));
+    let strange = program(&["mutants", "nowait"]);
+    assert_eq!(strange.status.code(), Some(2));
+    assert!(text(&strange.stderr).contains("did you mean NoWait?"));
 }

@@ -10,6 +10,7 @@ use crate::ids::{RegistrationId, RequestId, SessionEpoch, Zxid};
 use crate::input::SessionEvent;
 use crate::janitor;
 use crate::layout::Place;
+use crate::mutation::Mutation;
 use crate::op::{Change, ErrorCode, Op, OpError, Outcome, WatchEvent};
 use crate::outbox::{Fact, InFlight, Link, Owner};
 use crate::output::{Directory, Event, SessionStatus, Terms};
@@ -109,7 +110,9 @@ impl Coordinator {
     /// What belongs to a session that is over is unknown, for ever (design rule 2).
     fn resolve_orphans(&mut self, current: Option<SessionEpoch>) {
         for (request, in_flight) in self.out.take_orphans(current) {
-            self.handle_response(request, in_flight, Err(OpError::Unknown));
+            if !self.out.config.is_mutated(Mutation::OrphansForgotten) {
+                self.handle_response(request, in_flight, Err(OpError::Unknown));
+            }
         }
     }
 
@@ -154,7 +157,7 @@ impl Coordinator {
     }
 
     pub(super) fn handle_response(&mut self, request: RequestId, in_flight: InFlight, outcome: Outcome) {
-        if is_beat(&in_flight, &outcome) {
+        if is_beat(&in_flight, &outcome) || self.out.config.is_mutated(Mutation::UnansweredBeatCounts) {
             self.extend_lease(&in_flight);
         }
         if let (Some(path), Err(OpError::Refused(ErrorCode::NoNode))) = (&in_flight.watched, &outcome) {

@@ -7,6 +7,7 @@ use super::global::{Candidacy, Global, Interest, Role, Standing, release_op};
 use super::records::{Life, Records};
 use super::term::{Asked, Known, Phase};
 use crate::lease::is_own;
+use crate::mutation::Mutation;
 use crate::op::Op;
 use crate::outbox::{LeaseName, Outbox, Owner};
 use crate::output::{Event, Holder, StopReason};
@@ -139,7 +140,7 @@ impl Global {
                 }
             }
             Role::Releasing { version, request: request @ None } if may_send => {
-                let Some(op) = release_op(&self.path, *version) else { return false };
+                let Some(op) = release_op(&self.path, *version, out) else { return false };
                 *request = Some(out.request(Owner::Release(self.name.clone()), op));
                 false
             }
@@ -176,7 +177,7 @@ impl Global {
                     self.claim(base, ClaimKind::FromSilent { holder, version }, standing, out);
                 }
             }
-        } else if self.candidacy == Candidacy::Out {
+        } else if self.candidacy == Candidacy::Out && !out.config.is_mutated(Mutation::NobodyVacates) {
             match opening {
                 Opening::Vacant { .. } => {}
                 Opening::Absent { base } => self.vacate(base, None, out),

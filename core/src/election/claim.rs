@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use super::global::Campaign;
 use crate::lease::proof_of_life;
-use crate::op::{Op, Write};
+use crate::mutation::Mutation;
+use crate::op::{Op, Version, Write};
 use crate::outbox::{LeaseName, Outbox, exactly};
 use crate::path::Path;
 use crate::record::TermRecord;
@@ -59,10 +60,24 @@ impl Claim {
             |data, version| Some(Write::SetData { path: path.clone(), data, version: exactly(version)? });
         let mut writes = Vec::with_capacity(4);
         if let ClaimKind::FromSilent { holder, version } = &self.kind {
-            writes.push(Write::Delete { path: out.layout.lease(holder), version: exactly(*version)? });
+            let silent = if out.config.is_mutated(Mutation::KillAtAnyVersion) {
+                Version::Any
+            } else {
+                exactly(*version)?
+            };
+            writes.push(Write::Delete { path: out.layout.lease(holder), version: silent });
         }
-        writes.push(proof_of_life(&self.lease, out));
+        if !out.config.is_mutated(Mutation::NoProofOfLife) {
+            writes.push(proof_of_life(&self.lease, out));
+        }
         match self.kind {
+            ClaimKind::Vacant if out.config.is_mutated(Mutation::ClaimAtAnyVersion) => {
+                writes.push(Write::SetData {
+                    path: path.clone(),
+                    data: held.encode(),
+                    version: Version::Any,
+                });
+            }
             ClaimKind::Vacant => writes.push(set(held.encode(), self.base)?),
             ClaimKind::FromAbsent | ClaimKind::FromSilent { .. } => {
                 writes.push(set(TermRecord::Vacant.encode(), self.base)?);

@@ -203,11 +203,11 @@ impl Global {
         out.set_timer(self.timer(), None);
     }
 
-    pub(crate) fn handle_up(&mut self, is_new_session: bool) {
+    pub(crate) fn handle_up(&mut self, is_new_session: bool, out: &Outbox) {
         self.backoff.succeed();
         self.retry_at = None;
         self.view.read_behind();
-        self.queue.handle_up(is_new_session);
+        self.queue.handle_up(is_new_session, out);
     }
 
     pub(crate) fn handle_down(&mut self, is_lost: bool, out: &Outbox) {
@@ -223,7 +223,9 @@ impl Global {
         {
             self.claim(base.wrapping_add(1), ClaimKind::Vacant, standing, out);
         }
-        self.view.read_again();
+        if !out.config.is_mutated(Mutation::TermEventIgnored) {
+            self.view.read_again();
+        }
     }
 
     pub(crate) fn handle_term_read(
@@ -239,7 +241,9 @@ impl Global {
                 self.backoff.succeed();
                 let is_applied = self.view.apply(&data, &stat, &self.path, out);
                 if is_applied {
-                    self.resolve_by_read(standing, out);
+                    if !out.config.is_mutated(Mutation::ClaimNotAdopted) {
+                        self.resolve_by_read(standing, out);
+                    }
                 } else {
                     // An older view: another read must follow, for this one may have left its watch for nothing.
                     self.view.read_again();
@@ -295,7 +299,9 @@ impl Global {
                 }
                 _ => self.role = Role::Follower { open: Open::Lost(claim) },
             },
-            Err(OpError::RefusedAt { index, code: ErrorCode::NoNode }) if index == claim.proof_at() => {
+            Err(OpError::RefusedAt { index, code: ErrorCode::NoNode })
+                if index == claim.proof_at() && !out.config.is_mutated(Mutation::DeadNameKept) =>
+            {
                 out.tell(Fact::LeaseGone(claim.lease));
             }
             // Somebody was faster, or the record that was to be deleted is gone or alive: read again (rule 14).
@@ -404,7 +410,7 @@ impl Global {
         }
         let term = Term::new(version, token, Arc::clone(payload));
         if is_current && self.is_standing() {
-            self.begin_term(term);
+            self.begin_term(term, out);
         } else if is_current {
             // Rule 10: it is ours, and not wanted.
             self.release(version, out);
@@ -412,9 +418,11 @@ impl Global {
         // Under an older name of ours: dead, and taken over like any other (rule 9).
     }
 
-    fn begin_term(&mut self, term: Term) {
+    fn begin_term(&mut self, term: Term, out: &Outbox) {
         if let Candidacy::Standing(campaign) = &self.candidacy {
-            let is_next = campaign.terms == Terms::Many || campaign.payload != *term.payload();
+            let is_next = campaign.terms == Terms::Many
+                || campaign.payload != *term.payload()
+                || out.config.is_mutated(Mutation::OneTermIsMany);
             self.candidacy = Candidacy::InTerm { next: is_next.then(|| campaign.clone()) };
         }
         self.role = Role::Holding(term);
@@ -464,7 +472,7 @@ impl Global {
             // Nothing is held in a record that is not there.
             *open = Open::No;
         }
-        if self.is_standing() {
+        if self.is_standing() && !out.config.is_mutated(Mutation::MissingTermNotMade) {
             if !self.backoff.is_calm() {
                 self.pause(out);
             } else {
@@ -504,7 +512,9 @@ impl Global {
     pub(super) fn vacate(&mut self, base: i32, silent: Option<(LeaseName, i32)>, out: &mut Outbox) {
         let mut writes = Vec::with_capacity(2);
         let Some(version) = exactly(base) else { return };
-        if let Some((holder, version)) = silent {
+        if let Some((holder, version)) = silent
+            && !out.config.is_mutated(Mutation::VacateWithoutKill)
+        {
             let Some(version) = exactly(version) else { return };
             writes.push(Write::Delete { path: out.layout.lease(&holder), version });
         }
@@ -565,7 +575,8 @@ pub(crate) fn is_beat(in_flight: &InFlight, outcome: &Outcome) -> bool {
 }
 
 /// The write that ends a term (rule 6).
-pub(super) fn release_op(path: &Path, version: i32) -> Option<Op> {
-    let version: Version = exactly(version)?;
+pub(super) fn release_op(path: &Path, version: i32, out: &Outbox) -> Option<Op> {
+    let version =
+        if out.config.is_mutated(Mutation::ReleaseAtAnyVersion) { Version::Any } else { exactly(version)? };
     Some(Op::SetData { path: path.clone(), data: TermRecord::Vacant.encode(), version })
 }

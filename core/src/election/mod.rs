@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 pub(crate) use global::{Campaign, Standing, is_beat};
 
 use crate::ids::{RequestId, Token};
+use crate::mutation::Mutation;
 use crate::op::Outcome;
 use crate::outbox::{LeaseName, Outbox};
 use crate::output::{Holder, Terms};
@@ -137,7 +138,7 @@ impl Election {
     pub(crate) fn handle_up(&mut self, is_new_session: bool, standing: &Standing, out: &mut Outbox) {
         for name in self.names() {
             if let Some(global) = self.globals.get_mut(&name) {
-                global.handle_up(is_new_session);
+                global.handle_up(is_new_session, out);
             }
             self.advance(&name, standing, out);
         }
@@ -166,6 +167,9 @@ impl Election {
 
     /// The lease was extended: terms that waited for it may be believed now.
     pub(crate) fn handle_extended(&mut self, standing: &Standing, out: &mut Outbox) {
+        if out.config.is_mutated(Mutation::PendingNotWoken) {
+            return;
+        }
         let pending: Vec<Name> = self.holding.difference(&self.leading).cloned().collect();
         for name in pending {
             self.advance(&name, standing, out);
@@ -329,7 +333,9 @@ impl Election {
         if global.is_idle()
             && let Some(global) = self.globals.remove(name)
         {
-            if let Some(version) = global.released() {
+            if let Some(version) = global.released()
+                && !out.config.is_mutated(Mutation::ReleaseForgotten)
+            {
                 self.released.insert(name.clone(), version);
             }
             global.leave(&mut self.records, out);

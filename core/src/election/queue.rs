@@ -23,6 +23,7 @@ use alloc::vec::Vec;
 
 use crate::backoff::{Backoff, salt};
 use crate::ids::{Incarnation, RequestId};
+use crate::mutation::Mutation;
 use crate::op::{CreateMode, ErrorCode, Op, OpError, Outcome, Reply, Version};
 use crate::outbox::{Outbox, Owner};
 use crate::path::{Name, Path};
@@ -157,7 +158,7 @@ impl Queue {
         }
     }
 
-    pub(crate) fn handle_up(&mut self, is_new_session: bool) {
+    pub(crate) fn handle_up(&mut self, is_new_session: bool, out: &Outbox) {
         self.backoff.succeed();
         self.retry_at = None;
         self.ahead.clear();
@@ -171,7 +172,9 @@ impl Queue {
             *rank = None;
         }
         self.list = List::Idle;
-        self.list_again();
+        if !out.config.is_mutated(Mutation::QueueNotListedAgain) {
+            self.list_again();
+        }
     }
 
     pub(crate) fn handle_down(&mut self, is_lost: bool) {
@@ -241,6 +244,7 @@ impl Queue {
         }
         match outcome {
             Ok(_) | Err(OpError::Refused(ErrorCode::NoNode)) => self.state = State::Absent,
+            Err(_) if out.config.is_mutated(Mutation::CandidateForgotten) => self.state = State::Absent,
             Err(error) => {
                 if let Some(code) = error.code() {
                     out.degraded(self.path.join(znode), Some(code), "the candidate cannot be deleted");

@@ -88,6 +88,7 @@ impl Records {
 
     pub(crate) fn life(&self, lease: &LeaseName, out: &Outbox) -> Life {
         match self.by_name.get(lease).map(|record| &record.state) {
+            None | Some(State::Unseen) if out.config.is_mutated(Mutation::UnseenIsDead) => Life::Dead,
             None | Some(State::Unseen | State::Illegible) => Life::Unknown,
             Some(State::Dead) => Life::Dead,
             Some(State::Seen { version, since, lease }) => {
@@ -180,6 +181,10 @@ impl Records {
                 record.state = State::Dead;
                 true
             }
+            Err(OpError::Unknown) if out.config.is_mutated(Mutation::UnknownIsAbsent) => {
+                record.state = State::Dead;
+                true
+            }
             Err(OpError::Refused(code) | OpError::RefusedAt { code, .. }) => {
                 out.degraded(out.layout.lease(lease), Some(code), "a lease record cannot be read");
                 record.retry_later(lease, out);
@@ -238,6 +243,9 @@ impl Record {
             // A lower version is an older view, an equal one no news.
             State::Seen { version: known, .. } if version.wrapping_sub(known) <= 0 => {}
             State::Dead => {}
+            State::Seen { since, lease, .. } if out.config.is_mutated(Mutation::SilenceNotBroken) => {
+                self.state = State::Seen { version, since, lease };
+            }
             State::Unseen | State::Seen { .. } | State::Illegible => {
                 self.state = State::Seen { version, since: out.now, lease: decoded.lease };
             }

@@ -264,7 +264,8 @@ impl TermView {
     /// Rule 5: value and version from one reply. Says whether it was believed.
     pub(super) fn apply(&mut self, data: &[u8], stat: &Stat, path: &Path, out: &mut Outbox) -> bool {
         let version = stat.version;
-        if self.floor.is_some_and(|floor| version.wrapping_sub(floor) < 0) {
+        let is_old = self.floor.is_some_and(|floor| version.wrapping_sub(floor) < 0);
+        if is_old && !out.config.is_mutated(Mutation::NoFloor) {
             return false;
         }
         let is_odd = version & 1 == 1;

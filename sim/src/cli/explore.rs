@@ -121,8 +121,7 @@ fn tell_success(settings: &Settings, report: &Report, seconds: f64) -> ExitCode 
     match settings.format {
         Format::Text => {
             println!("{}", report.sometimes);
-            #[allow(clippy::cast_precision_loss)] // For people.
-            let rate = runs as f64 / seconds;
+            let rate = rate(runs, seconds);
             println!(
                 "{runs} runs, {events} events in {seconds:.1} s: {rate:.0} runs/s; at most {} requests of a node in a lease; \
                  fingerprint {:016x}",
@@ -141,11 +140,17 @@ fn tell_success(settings: &Settings, report: &Report, seconds: f64) -> ExitCode 
     if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(report::VIOLATION) }
 }
 
+#[allow(clippy::cast_precision_loss)] // For people.
+fn rate(runs: u64, seconds: f64) -> f64 {
+    runs as f64 / seconds
+}
+
 /// A bar where somebody looks at it, lines where it goes into a file; both on standard error.
 pub(crate) struct Progress {
     bar: ProgressBar,
     last_line: Option<Mutex<Instant>>,
     seeds: u64,
+    begun: Instant,
 }
 
 impl Progress {
@@ -154,7 +159,7 @@ impl Progress {
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} runs, {per_sec}, {eta} left");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let last_line = (!std::io::stderr().is_terminal()).then(|| Mutex::new(Instant::now()));
-        Self { bar, last_line, seeds }
+        Self { bar, last_line, seeds, begun: Instant::now() }
     }
 
     pub(crate) fn show(&self, tally: &Tally) {
@@ -163,7 +168,9 @@ impl Progress {
         let Ok(mut last_line) = last_line.lock() else { return };
         if last_line.elapsed() >= LINE_EVERY {
             *last_line = Instant::now();
-            eprintln!("{} of {} runs, {} events", tally.runs, self.seeds, tally.events);
+            let Self { seeds, begun, .. } = self;
+            let rate = rate(tally.runs, begun.elapsed().as_secs_f64());
+            eprintln!("{} of {seeds} runs, {} events; {rate:.0} runs/s", tally.runs, tally.events);
         }
     }
 

@@ -3,8 +3,10 @@
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod explore;
+pub(crate) mod museum;
 #[cfg(feature = "mutations")]
 pub(crate) mod mutants;
+mod names;
 mod recording;
 pub(crate) mod replay;
 pub(crate) mod report;
@@ -34,6 +36,7 @@ pub(crate) enum Command {
     Check(check::Settings),
     Replay(replay::Settings),
     Shrink(shrink::Settings),
+    Museum(museum::Settings),
     #[cfg(feature = "mutations")]
     Mutants(mutants::Settings),
     Completions(completions::Settings),

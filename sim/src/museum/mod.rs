@@ -23,6 +23,8 @@ mod scale;
 mod session;
 mod table;
 
+use std::fmt;
+
 use queenright_core::Config;
 use queenright_core::mutation::Mutation;
 
@@ -96,6 +98,22 @@ pub enum Wrong {
 }
 
 impl Entry {
+    /// What happens when the scenario is played to what this library has, line by line; nothing when it needs no nodes and
+    /// no servers, or when there is none.
+    #[must_use]
+    pub fn trace(&self) -> Vec<String> {
+        match self.state {
+            State::Scenario { steps: Steps::Played(steps), .. } => {
+                let mut museum = Museum::new(Variant::Real);
+                steps(&mut museum);
+                museum.lines().map(str::to_owned).collect()
+            }
+            State::Scenario { steps: Steps::Alone { .. }, .. }
+            | State::ByConstruction { .. }
+            | State::OutOfScope { .. } => Vec::new(),
+        }
+    }
+
     /// Plays the scenario to what this library has; and, to see that it means something, to what must fail. Without
     /// `mutate`, entries that need a guard taken out are played to the real machines only.
     ///
@@ -132,6 +150,16 @@ impl Entry {
                 let detail = format!("{} lets {fails_under:?} pass:\n  {story}", self.name);
                 Err(Violation::new("detection", detail))
             }
+        }
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Naive(flaw) => write!(f, "naive machine `{flaw:?}`"),
+            Self::Without(mutation) => write!(f, "core without its guard, `{mutation:?}`"),
+            Self::Here(how) => f.write_str(how),
         }
     }
 }

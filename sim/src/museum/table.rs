@@ -3,8 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    Entry, State, Wrong, access, cache, election_liveness, election_safety, misuse, registration, scale,
-    session,
+    Entry, State, access, cache, election_liveness, election_safety, misuse, registration, scale, session,
 };
 
 /// Entries about one thing.
@@ -68,12 +67,7 @@ pub fn markdown() -> String {
         for Entry { name, evidence, state } in group.entries {
             let (what, why) = match state {
                 State::Scenario { fails_under, breaks, .. } => {
-                    let under = match fails_under {
-                        Wrong::Naive(flaw) => format!("naive machine `{flaw:?}`"),
-                        Wrong::Without(mutation) => format!("core without its guard, `{mutation:?}`"),
-                        Wrong::Here(how) => (*how).to_owned(),
-                    };
-                    ("scenario", format!("{under}: {breaks}"))
+                    ("scenario", format!("{fails_under}: {breaks}"))
                 }
                 State::ByConstruction { why } => ("by construction", (*why).to_owned()),
                 State::OutOfScope { why } => ("out of scope", (*why).to_owned()),

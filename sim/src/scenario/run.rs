@@ -29,7 +29,9 @@ const EVENTS_MAX: u32 = 300_000;
 /// Connections with greater numbers belong to outside hands.
 const HANDS: u64 = u64::MAX / 2;
 /// How many lines of what happened are kept for the report of a failure.
-const LINES_MAX: usize = 60;
+const LINES_MAX: usize = 4_000;
+/// How many of them a failure shows.
+const STORY_MAX: usize = 60;
 
 /// What the nodes of a scenario run.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +153,13 @@ impl Museum {
     /// The last lines of what happened.
     #[must_use]
     pub fn story(&self) -> String {
-        self.lines.iter().map(String::as_str).collect::<Vec<_>>().join("\n  ")
+        let last = self.lines().skip(self.lines.len().saturating_sub(STORY_MAX));
+        last.collect::<Vec<_>>().join("\n  ")
+    }
+
+    /// What happened, line by line.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().map(String::as_str)
     }
 
     /// Lets time pass.
