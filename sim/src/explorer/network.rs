@@ -116,7 +116,7 @@ impl Network {
         let at = now.after(self.delay(now, node, Way::Up));
         let connection = &mut self.connections[index(id)];
         let at = connection.up.back().map_or(at, |(last, _)| at.max(*last));
-        self.recorder.record(now, || sent(Way::Up, id, node, recorded::to_server(&message)));
+        self.recorder.record(now, || sent(Way::Up, id, connection, recorded::to_server(&message)));
         connection.up.push_back((at, message));
         queue.at(at, Due::ToServer(id));
     }
@@ -132,7 +132,8 @@ impl Network {
             (Ends::Both, true) => Ends::ClientOnly,
             (Ends::ServerOnly, true) => Ends::Neither,
             (Ends::ServerOnly, false) => {
-                self.recorder.record(now, || sent(Way::Down, id, node, recorded::from_server(&message)));
+                self.recorder
+                    .record(now, || sent(Way::Down, id, connection, recorded::from_server(&message)));
                 self.recorder.record(now, || lost(Way::Down, id, 0));
                 return;
             }
@@ -142,7 +143,7 @@ impl Network {
             connection.up.clear();
             self.recorder.record(now, || lost(Way::Up, id, 0));
         }
-        self.recorder.record(now, || sent(Way::Down, id, node, recorded::from_server(&message)));
+        self.recorder.record(now, || sent(Way::Down, id, connection, recorded::from_server(&message)));
         let at = connection.down.back().map_or(at, |(last, _)| at.max(*last));
         connection.down.push_back((at, message));
         queue.at(at, Due::ToClient(id));
@@ -316,8 +317,8 @@ impl Blocked {
     }
 }
 
-fn sent(way: Way, ConnectionId(connection): ConnectionId, node: u8, letter: Letter) -> What {
-    What::Sent { way, connection, node, server: 0, letter }
+fn sent(way: Way, ConnectionId(id): ConnectionId, connection: &Connection, letter: Letter) -> What {
+    What::Sent { way, connection: id, node: connection.node, server: connection.server, letter }
 }
 
 fn lost(way: Way, ConnectionId(connection): ConnectionId, kept: usize) -> What {

@@ -12,9 +12,6 @@ use super::{Summary, attempt};
 use crate::timeline::{Heading, Letter, Recorder, Timeline};
 use crate::zookeeper::FromServer;
 
-/// How many servers there are.
-const SERVERS: u8 = 1;
-
 /// Runs a plan once more, and tells what can be drawn of it, whether it fails or not.
 pub fn draw(plan: &Plan, configure: &dyn Fn(&mut Config)) -> (Result<Summary, Box<Failure>>, Timeline) {
     let recorder = Recorder::on();
@@ -26,7 +23,7 @@ pub fn draw(plan: &Plan, configure: &dyn Fn(&mut Config)) -> (Result<Summary, Bo
         violation: result.as_ref().err().map(|failure| failure.violation().to_string()),
         lease: u64::try_from(plan.lease.as_nanos()).unwrap_or(u64::MAX),
         nodes: u8::try_from(plan.nodes.len()).unwrap_or(u8::MAX),
-        servers: SERVERS,
+        servers: plan.servers,
         globals: Names::new(plan).globals.iter().map(ToString::to_string).collect(),
     };
     let timeline = Timeline::new(heading, &recorder.finish());
