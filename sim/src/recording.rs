@@ -295,7 +295,7 @@ mod tests {
         );
         let lines: Vec<String> = merged(&[life]).collect();
         assert_eq!(lines.len(), 2, "{lines:#?}");
-        assert!(lines[0].starts_with("     1000.250000") && lines[0].contains("does LookUp"), "{lines:#?}");
+        assert!(lines[0].starts_with("      1000.250000") && lines[0].contains("does LookUp"), "{lines:#?}");
     }
 
     #[test]

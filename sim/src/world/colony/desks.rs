@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn a_process_that_acts_after_its_successor_is_seen() {
         let pid = |number: u8| -> ProcessId {
-            format!("{number}@0000000000000000000000000000000{number}@node-{number}:4711").parse().unwrap()
+            format!("node-{number}:4711@0000000000000000000000000000000{number}.{number}").parse().unwrap()
         };
         let mut desks = Desks::default();
         desks.acts(Duration::ZERO, &pid(1)).unwrap();

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     fn pid(number: u8) -> ProcessId {
-        format!("{number}@0000000000000000000000000000000{number}@node-{number}:4711").parse().unwrap()
+        format!("node-{number}:4711@0000000000000000000000000000000{number}.{number}").parse().unwrap()
     }
 
     #[test]
