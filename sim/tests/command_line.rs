@@ -176,5 +176,5 @@ fn mutants_are_counted() {
     assert_eq!((&told["found"], &told["mutations"][0]["name"]), (&0.into(), &"NoWait".into()));
     let strange = program(&["mutants", "nowait"]);
     assert_eq!(strange.status.code(), Some(2));
-    assert!(text(&strange.stderr).contains("did you mean NoWait?"));
+    assert!(text(&strange.stderr).contains("did you mean NoWait"));
 }
