@@ -87,7 +87,7 @@ mod engine {
         Ok(tell(&campaign, settings.format, seconds))
     }
 
-    /// Seeds in turn, on all threads; what is told of does not depend on how many there are.
+    /// Seeds in turn, on all threads.
     fn explore(settings: &Settings, end: u64, progress: &Progress) -> Campaign {
         let next = AtomicU64::new(settings.first);
         let end = AtomicU64::new(end);

@@ -6,7 +6,9 @@
 //!
 //! # What is deterministic
 //!
-//! Everything of queenright: the same seed gives the same run, in every process. Your service is, too, if it takes time from
+//! Everything of queenright: the same seed gives the same run in every process that ran the same seeds before it, one at a
+//! time. (Runs side by side, or after others, can differ for some seeds, it seems because tokio numbers tasks for the whole
+//! process: play a failure again with the campaign's own first seed and one thread.) Your service is, too, if it takes time from
 //! tokio, decides nothing by the order of a `HashMap`, and writes `biased;` in its `select!`s. Without `biased;` tokio
 //! draws the order of the branches; it draws them from the seed when everything is compiled with `--cfg tokio_unstable`.
 

@@ -18,7 +18,8 @@ use crate::explorer::trace::Tracing;
 
 /// Nodes that run a service of yours, on queenright, with ZooKeeper servers, on a network where things go wrong.
 ///
-/// All of it runs on one thread, in simulated time, and from one seed: the same seed gives the same run.
+/// All of it runs on one thread, in simulated time, and from one seed: the same seed gives the same run (see
+/// [`world`](crate::world) for what that takes).
 ///
 /// ```
 /// use std::time::Duration;
