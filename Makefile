@@ -104,6 +104,9 @@ live: ## The tests against real ZooKeeper servers, which they start from Debian'
 	echo "live tests passed: $$passed, needed: $(LIVE_TESTS_MIN)"
 	[ $$status = 0 ] && [ "$$passed" -ge $(LIVE_TESTS_MIN) ]
 
+# One build of the program for all that follows: `world` is an addition to the others.
+SIMULATOR := cargo run --quiet --locked --release -p queenright-sim --features world --
+
 # Two processes have different addresses and different random hash keys, and two threads share the seeds in another way
 # than one: what depends on any of them shows here.
 DETERMINISM_SEEDS := 100
@@ -111,7 +114,7 @@ WORLD_SEEDS := 20
 .PHONY: determinism
 determinism: ## The same seeds in two processes give the same runs.
 	@run() {
-		cargo run --quiet --locked --release -p queenright-sim -- explore --seeds $(DETERMINISM_SEEDS) --jobs $$1 --format json |
+		$(SIMULATOR) explore --seeds $(DETERMINISM_SEEDS) --jobs $$1 --format json |
 			grep -oE '"fingerprint":"[0-9a-f]{16}"'
 	}
 	first=$$(run 1); second=$$(run 2)
@@ -119,7 +122,7 @@ determinism: ## The same seeds in two processes give the same runs.
 	[ "$$first" = "$$second" ] || { echo "in another process: $$second"; exit 1; }
 	# One thread each: tokio numbers tasks for the whole process, and drops those of a crashed host in an order that depends on it.
 	world() {
-		cargo run --quiet --locked --release -p queenright-sim --features world -- world --seeds $(WORLD_SEEDS) --jobs 1 --format json |
+		$(SIMULATOR) world --seeds $(WORLD_SEEDS) --jobs 1 --format json |
 			grep -oE '"fingerprint":"[0-9a-f]{16}"'
 	}
 	first=$$(world); second=$$(world)
@@ -130,12 +133,12 @@ determinism: ## The same seeds in two processes give the same runs.
 EXPLORE_SEEDS := 10000
 .PHONY: explore
 explore: ## The explorer over fixed seeds and over those of this commit.
-	cargo run --quiet --locked --release -p queenright-sim -- explore --seeds $(EXPLORE_SEEDS)
-	cargo run --quiet --locked --release -p queenright-sim -- explore --seeds $(EXPLORE_SEEDS) --first "$$(git rev-parse HEAD)"
+	$(SIMULATOR) explore --seeds $(EXPLORE_SEEDS)
+	$(SIMULATOR) explore --seeds $(EXPLORE_SEEDS) --first "$$(git rev-parse HEAD)"
 
 .PHONY: worlds
 worlds: ## Every interleaving of each bounded world, as many states as are on record.
-	cargo run --quiet --locked --release -p queenright-sim -- check
+	$(SIMULATOR) check
 
 # How many tests of the page must pass.
 PAGE_TESTS_MIN := 2
