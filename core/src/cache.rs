@@ -14,6 +14,7 @@
 //!
 //! Failure never empties a cache, and "empty" is said only after a list said so with the watch armed.
 
+use alloc::collections::btree_map::Entry as Place;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
@@ -23,12 +24,12 @@ use core::mem;
 
 use crate::backoff::{Backoff, salt};
 use crate::ids::{RequestId, Zxid};
-use crate::layout::{PAYLOAD_MARK, instance_of};
+use crate::layout::Znode;
 use crate::mutation::Mutation;
 use crate::op::{Change, ErrorCode, Op, OpError, Outcome, Reply, Stat};
 use crate::outbox::{Outbox, Owner};
 use crate::output::{Directory, Event, Freshness, Instance, InstanceChange};
-use crate::path::Path;
+use crate::path::{Name, Path};
 use crate::time::Instant;
 use crate::timers::Key;
 
@@ -43,14 +44,13 @@ pub(crate) struct Cache {
     directory: Directory,
     path: Path,
     state: State,
-    /// By znode name.
-    entries: BTreeMap<String, Entry>,
-    /// Names whose payload must be read, in order; those in `reading` are on their way.
-    wanted: BTreeSet<String>,
-    reading: BTreeMap<String, RequestId>,
-    /// Names that are gone, and stay until the reads under way are answered: who takes a name out before the one that
+    entries: BTreeMap<Name, Entry>,
+    /// Znodes whose payload must be read, in order; those in `reading` are on their way.
+    wanted: BTreeSet<Znode>,
+    reading: BTreeMap<Znode, RequestId>,
+    /// Znodes that are gone, and stay until the reads under way are answered: who takes a name out before the one that
     /// came in its place is known may leave nothing, and then lose the connection.
-    leaving: BTreeSet<String>,
+    leaving: BTreeSet<Znode>,
     /// Whether one of them is gone by word of an event or a read. Both speak of different times: a name that an event takes
     /// out may have come again before the last one went of which a read told. So that nothing is left is for a list to say.
     is_hearsay: bool,
@@ -69,12 +69,15 @@ enum State {
     Backoff,
 }
 
-#[derive(Clone, Debug)]
+/// An instance that one or both of its znodes stand for: there are two when a registration of a dead session had a payload
+/// and its successor has none, say. Where both are there, the one with a payload counts.
+#[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "check", derive(serde::Serialize))]
 struct Entry {
-    instance: Instance,
-    /// Of the znode whose payload this is; nothing for an instance without payload.
-    version: Option<(Zxid, Zxid)>,
+    /// Whether the znode without payload is there.
+    is_plain: bool,
+    /// What the one with a payload holds, and its version, if it is there.
+    payload: Option<(Arc<[u8]>, (Zxid, Zxid))>,
 }
 
 impl Cache {
@@ -98,16 +101,16 @@ impl Cache {
     }
 
     /// Somebody used it: it is kept for another while.
-    pub(crate) fn touch(&mut self, now: Instant, out: &mut Outbox) {
+    pub(crate) fn touch(&self, now: Instant, out: &mut Outbox) {
         let idle_at = now.after(out.config.cache_idle);
-        out.set_timer(Key::Idle(self.directory.clone()), Some(idle_at));
+        out.set_timer(Key::Idle(self.path.clone()), Some(idle_at));
     }
 
     /// Gives everything up; the last word on this directory.
     pub(crate) fn drop_watch(&self, out: &mut Outbox) {
         out.unwatch_recursively(&self.path);
-        out.set_timer(Key::Idle(self.directory.clone()), None);
-        out.set_timer(Key::Cache(self.directory.clone()), None);
+        out.set_timer(Key::Idle(self.path.clone()), None);
+        out.set_timer(Key::Cache(self.path.clone()), None);
         let directory = self.directory.clone();
         out.event(Event::Directory { directory, freshness: Freshness::Unknown, changes: Vec::new() });
     }
@@ -124,7 +127,7 @@ impl Cache {
     pub(crate) fn handle_down(&mut self, out: &mut Outbox) {
         self.state = State::Offline;
         self.forget_reads();
-        out.set_timer(Key::Cache(self.directory.clone()), None);
+        out.set_timer(Key::Cache(self.path.clone()), None);
         self.grow_stale(out);
     }
 
@@ -166,27 +169,29 @@ impl Cache {
 
     pub(crate) fn handle_read(
         &mut self,
-        name: String,
+        znode: Znode,
         request: RequestId,
         outcome: Outcome,
         out: &mut Outbox,
     ) {
-        if self.reading.get(&name) != Some(&request) {
+        if self.reading.get(&znode) != Some(&request) {
             return;
         }
-        self.reading.remove(&name);
+        self.reading.remove(&znode);
         match outcome {
-            Ok(Reply::Data { data, stat }) => match instance_of(&name) {
-                Some((_, true)) => self.apply_payload(name, data, &stat),
-                Some((_, false)) | None => self.add(&name),
-            },
-            Err(OpError::Refused(ErrorCode::NoNode)) => {
-                self.leave(name);
+            Ok(Reply::Data { data, stat }) if znode.has_payload => {
+                self.apply_payload(znode.name, data, &stat)
             }
+            Ok(Reply::Data { .. }) => self.add(znode.name),
+            Err(OpError::Refused(ErrorCode::NoNode)) => self.leave(znode),
             Err(OpError::Refused(code)) => {
                 // A bad instance affects only itself: it is left out until something happens to it.
-                out.degraded(self.path.join(&name), Some(code), "the instance cannot be read");
-                self.leaving.insert(name);
+                out.degraded(
+                    out.layout.instance(&self.directory, &znode),
+                    Some(code),
+                    "the instance cannot be read",
+                );
+                self.leaving.insert(znode);
             }
             Ok(_) | Err(OpError::Unknown | OpError::RefusedAt { .. }) => self.retry_later(out),
         }
@@ -200,23 +205,23 @@ impl Cache {
             // What is under way, or will be, shows it.
             State::Offline | State::Listing { .. } | State::Backoff => return,
         }
-        let Some((_, has_payload)) = instance_of(child) else { return };
-        match (change, has_payload) {
+        let Some(znode) = Znode::parse(child) else { return };
+        match (change, znode.has_payload) {
             (Change::Created, false) => {
-                self.leaving.remove(child);
-                self.add(child);
+                self.leaving.remove(&znode);
+                self.add(znode.name);
             }
             (Change::Created | Change::DataChanged, true) => {
-                self.leaving.remove(child);
+                self.leaving.remove(&znode);
                 // A read under way was sent before this event was delivered, but may have been answered before
                 // the change: its answer is not waited for.
-                self.reading.remove(child);
-                self.wanted.insert(child.into());
+                self.reading.remove(&znode);
+                self.wanted.insert(znode);
             }
             (Change::Deleted, _) => {
-                self.wanted.remove(child);
-                self.reading.remove(child);
-                self.leave(child.into());
+                self.wanted.remove(&znode);
+                self.reading.remove(&znode);
+                self.leave(znode);
             }
             (Change::DataChanged, false) | (Change::ChildrenChanged, _) => {}
         }
@@ -232,9 +237,10 @@ impl Cache {
             State::Armed => {}
             State::Offline | State::Listing { .. } | State::Backoff => return,
         }
-        self.leaving.remove(child);
-        self.reading.remove(child);
-        self.wanted.insert(child.into());
+        let Some(znode) = Znode::parse(child) else { return };
+        self.leaving.remove(&znode);
+        self.reading.remove(&znode);
+        self.wanted.insert(znode);
         self.read_wanted(out);
         self.flush(out);
     }
@@ -243,9 +249,8 @@ impl Cache {
         self.freshness
     }
 
-    pub(crate) fn instances(&self) -> impl Iterator<Item = &Instance> {
-        let counts = |(znode, entry): &(&String, &Entry)| entry.version.is_some() || !self.has_twin(znode);
-        self.entries.iter().filter(counts).map(|(_, entry)| &entry.instance)
+    pub(crate) fn instances(&self) -> impl Iterator<Item = Instance> {
+        self.entries.iter().map(|(name, entry)| entry.instance(name.clone()))
     }
 
     pub(crate) fn check_invariants(&self, out: &Outbox) {
@@ -274,10 +279,10 @@ impl Cache {
     }
 
     fn request_list(&mut self, out: &mut Outbox) {
-        out.set_timer(Key::Cache(self.directory.clone()), None);
+        out.set_timer(Key::Cache(self.path.clone()), None);
         self.forget_reads();
         let op = Op::GetChildren { path: self.path.clone(), watch: false };
-        self.state = State::Listing { request: out.request(Owner::CacheList(self.directory.clone()), op) };
+        self.state = State::Listing { request: out.request(Owner::CacheList(self.path.clone()), op) };
     }
 
     /// A list will say all that they would have said.
@@ -289,7 +294,7 @@ impl Cache {
     }
 
     /// An event or a read says that it is gone.
-    fn leave(&mut self, znode: String) {
+    fn leave(&mut self, znode: Znode) {
         self.leaving.insert(znode);
         self.is_hearsay = true;
     }
@@ -299,28 +304,33 @@ impl Cache {
         self.state = State::Backoff;
         self.grow_stale(out);
         let at = self.backoff.fail(out.now, &out.config, salt(self.path.as_str()));
-        out.set_timer(Key::Cache(self.directory.clone()), Some(at));
+        out.set_timer(Key::Cache(self.path.clone()), Some(at));
     }
 
     fn apply_list(&mut self, names: Vec<String>, out: &mut Outbox) {
         self.backoff.succeed();
         self.state = State::Armed;
-        let (listed, foreign): (BTreeSet<String>, BTreeSet<String>) =
-            names.into_iter().partition(|name| instance_of(name).is_some());
-        if let Some(first) = foreign.first() {
+        let (mut listed, mut foreign) = (BTreeSet::new(), Vec::new());
+        for name in names {
+            match Znode::parse(&name) {
+                Some(znode) => {
+                    listed.insert(znode);
+                }
+                None => foreign.push(name),
+            }
+        }
+        if let Some(first) = foreign.iter().min() {
             // Told once, however many there are.
             let reason =
                 format!("{} children that are no instances are ignored, such as {first:?}", foreign.len());
             out.degraded(self.path.clone(), None, reason);
         }
-        self.leaving = self.entries.keys().filter(|name| !listed.contains(*name)).cloned().collect();
-        for name in listed {
-            match instance_of(&name) {
-                Some((_, true)) => {
-                    self.wanted.insert(name);
-                }
-                Some((_, false)) => self.add(&name),
-                None => {}
+        self.leaving = self.znodes().filter(|znode| !listed.contains(znode)).collect();
+        for znode in listed {
+            if znode.has_payload {
+                self.wanted.insert(znode);
+            } else {
+                self.add(znode.name);
             }
         }
         self.read_wanted(out);
@@ -329,53 +339,62 @@ impl Cache {
 
     fn read_wanted(&mut self, out: &mut Outbox) {
         while self.reading.len() < READS_MAX {
-            let Some(name) = self.wanted.pop_first() else { return };
-            let op = Op::GetData { path: self.path.join(&name), watch: false };
-            let request = out.request(Owner::CacheRead(self.directory.clone(), name.clone()), op);
-            self.reading.insert(name, request);
+            let Some(znode) = self.wanted.pop_first() else { return };
+            let op = Op::GetData { path: out.layout.instance(&self.directory, &znode), watch: false };
+            let request = out.request(Owner::CacheRead(self.path.clone(), znode.clone()), op);
+            self.reading.insert(znode, request);
         }
     }
 
-    fn add(&mut self, znode: &str) {
-        let Some((name, _)) = instance_of(znode) else { return };
-        if !self.entries.contains_key(znode) {
-            let instance = Instance { name, payload: Arc::default() };
-            if !self.has_twin(znode) {
-                self.staged.push(InstanceChange::Added(instance.clone()));
-            }
-            self.entries.insert(znode.into(), Entry { instance, version: None });
-        }
+    /// The znodes that are known, in order.
+    fn znodes(&self) -> impl Iterator<Item = Znode> {
+        self.entries.iter().flat_map(|(name, entry)| {
+            let znode = |has_payload| Znode { name: name.clone(), has_payload };
+            let plain = entry.is_plain.then(|| znode(false));
+            plain.into_iter().chain(entry.payload.is_some().then(|| znode(true)))
+        })
     }
 
-    fn apply_payload(&mut self, znode: String, data: Vec<u8>, stat: &Stat) {
-        let Some((name, _)) = instance_of(&znode) else { return };
-        let version = Some((stat.czxid, stat.mzxid));
-        let old = self.entries.get(&znode);
-        if old.is_some_and(|old| old.version >= version) {
+    fn add(&mut self, name: Name) {
+        let entry = self.entries.entry(name.clone()).or_default();
+        if !entry.is_there() {
+            self.staged.push(InstanceChange::Added(entry.instance(name)));
+        }
+        entry.is_plain = true;
+    }
+
+    fn apply_payload(&mut self, name: Name, data: Vec<u8>, stat: &Stat) {
+        let version = (stat.czxid, stat.mzxid);
+        let entry = self.entries.entry(name.clone()).or_default();
+        if entry.payload.as_ref().is_some_and(|(_, old)| *old >= version) {
             return;
         }
-        let instance = Instance { name, payload: data.into() };
-        self.staged.push(if old.is_some() || self.has_twin(&znode) {
-            InstanceChange::Updated(instance.clone())
+        let is_new = !entry.is_there();
+        entry.payload = Some((data.into(), version));
+        let instance = entry.instance(name);
+        self.staged.push(if is_new {
+            InstanceChange::Added(instance)
         } else {
-            InstanceChange::Added(instance.clone())
+            InstanceChange::Updated(instance)
         });
-        self.entries.insert(znode, Entry { instance, version });
     }
 
-    fn remove(&mut self, znode: &str) {
-        let Some(entry) = self.entries.remove(znode) else { return };
-        match (self.entries.get(&twin(znode)), entry.version) {
-            (None, _) => self.staged.push(InstanceChange::Removed(entry.instance.name)),
+    fn remove(&mut self, znode: Znode) {
+        let Place::Occupied(mut place) = self.entries.entry(znode.name) else { return };
+        let entry = place.get_mut();
+        let did_count = if znode.has_payload {
+            entry.payload.take().is_some()
+        } else {
+            mem::take(&mut entry.is_plain) && entry.payload.is_none()
+        };
+        if !entry.is_there() {
+            let (name, _) = place.remove_entry();
+            self.staged.push(InstanceChange::Removed(name));
+        } else if did_count {
             // The one with a payload counted: now the one without does.
-            (Some(plain), Some(_)) => self.staged.push(InstanceChange::Updated(plain.instance.clone())),
-            (Some(_), None) => {}
+            let name = place.key().clone();
+            self.staged.push(InstanceChange::Updated(place.get().instance(name)));
         }
-    }
-
-    /// Whether the instance is there under its other name, too: a registration of a dead session, say, and its successor.
-    fn has_twin(&self, znode: &str) -> bool {
-        self.entries.contains_key(&twin(znode))
     }
 
     /// Tells what changed, once the reads behind it are answered: a large directory is told in few pieces.
@@ -384,16 +403,18 @@ impl Cache {
             return;
         }
         let is_complete = self.reading.is_empty() && self.wanted.is_empty();
-        let says_empty = self.entries.keys().all(|name| self.leaving.contains(name))
-            && (!self.entries.is_empty() || self.freshness != Freshness::Fresh);
-        if is_complete && says_empty && self.is_hearsay && !out.config.is_mutated(Mutation::HearsayIsEmpty) {
+        if is_complete
+            && self.is_hearsay
+            && self.leaves_nothing()
+            && !out.config.is_mutated(Mutation::HearsayIsEmpty)
+        {
             self.grow_stale(out);
             self.list(out);
             return;
         }
         if is_complete {
-            for znode in mem::take(&mut self.leaving) {
-                self.remove(&znode);
+            while let Some(znode) = self.leaving.pop_first() {
+                self.remove(znode);
             }
             self.is_hearsay = false;
         }
@@ -404,6 +425,14 @@ impl Cache {
         {
             self.publish(self.freshness, out);
         }
+    }
+
+    /// Whether "empty" would be news, once all is gone that is leaving.
+    fn leaves_nothing(&self) -> bool {
+        // The first is only to be quick.
+        self.leaving.len() >= self.entries.len()
+            && self.znodes().all(|znode| self.leaving.contains(&znode))
+            && (!self.entries.is_empty() || self.freshness != Freshness::Fresh)
     }
 
     fn grow_stale(&mut self, out: &mut Outbox) {
@@ -419,11 +448,13 @@ impl Cache {
     }
 }
 
-/// The other name of the same instance: with the mark of a payload, or without. Where both are there, the one with a
-/// payload counts.
-fn twin(znode: &str) -> String {
-    match znode.strip_suffix(PAYLOAD_MARK) {
-        Some(plain) => plain.into(),
-        None => format!("{znode}{PAYLOAD_MARK}"),
+impl Entry {
+    fn is_there(&self) -> bool {
+        self.is_plain || self.payload.is_some()
+    }
+
+    fn instance(&self, name: Name) -> Instance {
+        let payload = self.payload.as_ref().map(|(payload, _)| payload.clone()).unwrap_or_default();
+        Instance { name, payload }
     }
 }

@@ -21,7 +21,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::ids::RequestId;
-use crate::layout::instance_of;
+use crate::layout::Znode;
 use crate::lease::is_own;
 use crate::op::{Op, Outcome, Reply};
 use crate::outbox::{LeaseName, Outbox, Owner, exactly};
@@ -110,7 +110,7 @@ impl Janitor {
         match &mut self.state {
             State::Nodes { request: awaited } if *awaited == request => match outcome {
                 Ok(Reply::Children { names, .. }) => {
-                    let members = names.iter().filter_map(|name| Some(instance_of(name)?.0)).collect();
+                    let members = names.iter().filter_map(|name| Some(Znode::parse(name)?.name)).collect();
                     let op = Op::GetChildren { path: out.layout.leases.clone(), watch: false };
                     self.state = State::Records { request: out.request(Owner::Janitor, op), members };
                 }

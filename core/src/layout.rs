@@ -1,7 +1,7 @@
 //! Where things are, below the configured root.
 
-use alloc::format;
-use alloc::string::String;
+use alloc::string::ToString;
+use core::fmt;
 
 use crate::output::Directory;
 use crate::path::{Name, Path};
@@ -20,18 +20,26 @@ pub(crate) struct Layout {
     pub(crate) globals: Path,
 }
 
-/// What a path below the root stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The znode of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
+pub(crate) struct Znode {
+    /// The instance's.
+    pub(crate) name: Name,
+    /// Whether there is anything to read.
+    pub(crate) has_payload: bool,
+}
+
+/// What a path below the root stands for, but for instances: those are known by the path of their directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place<'a> {
-    /// An instance in a directory.
-    Instance { directory: Directory, child: &'a str },
     /// A lease record.
     Lease(&'a str),
     /// A global's term record.
     Term(&'a str),
     /// A candidate of a global.
     Candidate { global: &'a str },
-    /// Anything else: a directory itself, or what others put there.
+    /// Anything else: an instance, a directory, or what others put there.
     Elsewhere,
 }
 
@@ -51,6 +59,10 @@ impl Layout {
             Directory::Nodes => self.nodes.clone(),
             Directory::Service(name) => self.services.child(name),
         }
+    }
+
+    pub(crate) fn instance(&self, directory: &Directory, znode: &Znode) -> Path {
+        self.directory(directory).join(&znode.to_string())
     }
 
     pub(crate) fn lease(&self, lease: &str) -> Path {
@@ -75,11 +87,6 @@ impl Layout {
         let mut elements = rest.split('/');
         let place = (elements.next(), elements.next(), elements.next(), elements.next(), elements.next());
         match place {
-            (Some("nodes"), Some(child), None, ..) => Place::Instance { directory: Directory::Nodes, child },
-            (Some("services"), Some(service), Some(child), None, _) => match Name::new(service) {
-                Ok(service) => Place::Instance { directory: Directory::Service(service), child },
-                Err(_) => Place::Elsewhere,
-            },
             (Some("leases"), Some(lease), None, ..) => Place::Lease(lease),
             (Some("globals"), Some(global), Some("term"), None, _) => Place::Term(global),
             (Some("globals"), Some(global), Some("queue"), Some(_), None) => Place::Candidate { global },
@@ -88,18 +95,23 @@ impl Layout {
     }
 }
 
-/// The znode name of an instance.
-pub(crate) fn instance_znode(instance: &Name, has_payload: bool) -> String {
-    if has_payload { format!("{instance}{PAYLOAD_MARK}") } else { instance.as_str().into() }
+impl Znode {
+    /// Reads the name of a child of a directory; `None` when it is not an instance's.
+    pub(crate) fn parse(znode: &str) -> Option<Self> {
+        let (name, has_payload) = match znode.strip_suffix(PAYLOAD_MARK) {
+            Some(name) => (name, true),
+            None => (znode, false),
+        };
+        Name::new(name).ok().map(|name| Self { name, has_payload })
+    }
 }
 
-/// The instance that a znode stands for, and whether it has a payload; `None` for a name that is not one.
-pub(crate) fn instance_of(znode: &str) -> Option<(Name, bool)> {
-    let (name, has_payload) = match znode.strip_suffix(PAYLOAD_MARK) {
-        Some(name) => (name, true),
-        None => (znode, false),
-    };
-    Name::new(name).ok().map(|name| (name, has_payload))
+/// As the znode is called.
+impl fmt::Display for Znode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name.as_str())?;
+        if self.has_payload { write!(f, "{PAYLOAD_MARK}") } else { Ok(()) }
+    }
 }
 
 #[cfg(test)]
@@ -109,10 +121,9 @@ mod tests {
     #[test]
     fn places_are_told_apart() {
         let layout = Layout::new(&Path::new("/q").unwrap());
-        let name = |name: &str| Name::new(name).unwrap();
         for (path, place) in [
-            ("/q/nodes/a", Place::Instance { directory: Directory::Nodes, child: "a" }),
-            ("/q/services/s/i+", Place::Instance { directory: Directory::Service(name("s")), child: "i+" }),
+            ("/q/nodes/a", Place::Elsewhere),
+            ("/q/services/s/i+", Place::Elsewhere),
             ("/q/leases/r", Place::Lease("r")),
             ("/q/globals/g/term", Place::Term("g")),
             ("/q/globals/g/queue/c-0000000001", Place::Candidate { global: "g" }),
@@ -128,10 +139,11 @@ mod tests {
 
     #[test]
     fn instances_round_trip() {
-        let name = Name::new("10.0.0.1:80@x").unwrap();
-        assert_eq!(instance_of(&instance_znode(&name, true)), Some((name.clone(), true)));
-        assert_eq!(instance_of(&instance_znode(&name, false)), Some((name, false)));
-        assert_eq!(instance_of("+"), None);
-        assert_eq!(instance_of(""), None);
+        for has_payload in [true, false] {
+            let znode = Znode { name: Name::new("10.0.0.1:80@x").unwrap(), has_payload };
+            assert_eq!(Znode::parse(&znode.to_string()), Some(znode));
+        }
+        assert_eq!(Znode::parse("+"), None);
+        assert_eq!(Znode::parse(""), None);
     }
 }

@@ -9,10 +9,10 @@ use core::time::Duration;
 use crate::config::Config;
 use crate::ids::{RegistrationId, RequestId, SessionEpoch, SessionId};
 use crate::janitor;
-use crate::layout::Layout;
+use crate::layout::{Layout, Znode};
 use crate::mutation::Mutation;
 use crate::op::{CreateMode, ErrorCode, Op, Version, WatchKind};
-use crate::output::{Directory, Event, Output, Request};
+use crate::output::{Event, Output, Request};
 use crate::path::{Name, Path};
 use crate::shape::Shape;
 use crate::time::Instant;
@@ -74,9 +74,9 @@ pub(crate) enum Owner {
     /// A recursive watch.
     Watch(Path),
     /// The list of a cache.
-    CacheList(Directory),
+    CacheList(Path),
     /// The payload of one of its children.
-    CacheRead(Directory, String),
+    CacheRead(Path, Znode),
     /// A registration.
     Registration(RegistrationId),
     /// The creation of this node's lease record.

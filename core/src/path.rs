@@ -97,6 +97,11 @@ impl Path {
         self.0.rsplit_once('/').map_or("", |(_, name)| name)
     }
 
+    /// The path of the parent, and the last element. Of the root both are empty, and nobody asks.
+    pub(crate) fn split(&self) -> (&str, &str) {
+        self.0.rsplit_once('/').unwrap_or_default()
+    }
+
     /// The rest of this path below `ancestor` (no leading slash), or `None` when it is not below it.
     #[must_use]
     pub fn below<'a>(&'a self, ancestor: &Path) -> Option<&'a str> {

@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 
 use crate::backoff::{Backoff, salt};
 use crate::ids::{RegistrationId, RequestId, Zxid};
-use crate::layout::instance_znode;
+use crate::layout::Znode;
 use crate::mutation::Mutation;
 use crate::op::{Change, CreateMode, ErrorCode, Op, OpError, Outcome, Reply, Stat};
 use crate::outbox::{Fact, Outbox, Owner, exactly};
@@ -82,16 +82,16 @@ enum Owned {
 impl Registration {
     pub(crate) fn new(
         id: RegistrationId,
-        directory: Directory,
+        directory: &Directory,
         instance: Name,
         payload: Vec<u8>,
         out: &mut Outbox,
     ) -> Self {
         let has_payload = !payload.is_empty();
-        let path = out.layout.directory(&directory).join(&instance_znode(&instance, has_payload));
+        let path = out.layout.instance(directory, &Znode { name: instance.clone(), has_payload });
         let mut registration = Self {
             id,
-            directory,
+            directory: directory.clone(),
             instance,
             path,
             has_payload,
@@ -107,8 +107,12 @@ impl Registration {
         registration
     }
 
-    pub(crate) fn key(&self) -> (&Directory, &Name) {
-        (&self.directory, &self.instance)
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn instance(&self) -> &Name {
+        &self.instance
     }
 
     pub(crate) fn has_payload(&self) -> bool {

@@ -4,8 +4,8 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 
 use crate::ids::RegistrationId;
-use crate::output::{Directory, Timer};
-use crate::path::Name;
+use crate::output::Timer;
+use crate::path::{Name, Path};
 use crate::time::Instant;
 
 /// What a deadline belongs to. Each has at most one.
@@ -24,10 +24,10 @@ pub(crate) enum Key {
     Record(Arc<str>),
     /// A registration.
     Registration(RegistrationId),
-    /// A cache.
-    Cache(Directory),
+    /// A cache, by the path of its directory.
+    Cache(Path),
     /// A cache's idleness.
-    Idle(Directory),
+    Idle(Path),
     /// A looked-up global's idleness.
     IdleGlobal(Name),
     /// The sweep of dead records.

@@ -1,13 +1,15 @@
 //! What callers ask for.
 
+use alloc::collections::btree_map::Entry;
 use alloc::vec::Vec;
+use core::mem;
 
 use super::{Coordinator, Phase, REGISTRATIONS_MAX};
 use crate::cache::Cache;
 use crate::config::PAYLOAD_LEN_MAX;
 use crate::error::Misuse;
 use crate::ids::RegistrationId;
-use crate::layout::PAYLOAD_MARK;
+use crate::layout::{PAYLOAD_MARK, Znode};
 use crate::output::{Directory, Event, Holder, Terms};
 use crate::path::Name;
 use crate::registration::Registration;
@@ -39,9 +41,12 @@ impl Coordinator {
         if instance.as_str().ends_with(PAYLOAD_MARK) {
             return Err(Misuse::ReservedName { instance });
         }
-        let key = (directory, instance);
-        if self.registered_paths.contains_key(&key) {
-            return Err(Misuse::AlreadyRegistered { directory: key.0, instance: key.1 });
+        let is_registered = [true, false].into_iter().any(|has_payload| {
+            let znode = Znode { name: instance.clone(), has_payload };
+            self.registered_paths.contains_key(&self.out.layout.instance(&directory, &znode))
+        });
+        if is_registered {
+            return Err(Misuse::AlreadyRegistered { directory, instance });
         }
         if self.registrations.len() >= REGISTRATIONS_MAX {
             return Err(Misuse::TooManyRegistrations { max: REGISTRATIONS_MAX });
@@ -49,8 +54,8 @@ impl Coordinator {
         self.begin(now);
         self.registrations_made += 1;
         let id = RegistrationId(self.registrations_made);
-        let registration = Registration::new(id, key.0.clone(), key.1.clone(), payload, &mut self.out);
-        self.registered_paths.insert(key, id);
+        let registration = Registration::new(id, &directory, instance, payload, &mut self.out);
+        self.registered_paths.insert(registration.path().clone(), id);
         self.registrations.insert(id, registration);
         self.finish();
         Ok(id)
@@ -67,7 +72,7 @@ impl Coordinator {
         let registration = self.registrations.get(&id).filter(|registration| registration.is_wanted());
         let registration = registration.ok_or(Misuse::NotRegistered)?;
         if !registration.has_payload() && !payload.is_empty() {
-            return Err(Misuse::NoPayload { instance: registration.key().1.clone() });
+            return Err(Misuse::NoPayload { instance: registration.instance().clone() });
         }
         self.begin(now);
         if let Some(registration) = self.registrations.get_mut(&id) {
@@ -102,16 +107,16 @@ impl Coordinator {
     pub fn subscribe(&mut self, now: Instant, directory: Directory) -> Result<(), Misuse> {
         self.check_running()?;
         self.begin(now);
-        if let Some(cache) = self.caches.get(&directory) {
-            // Somebody new listens: the present level is told again.
-            let (freshness, changes) = (cache.freshness(), Vec::new());
-            self.out.event(Event::Directory { directory: directory.clone(), freshness, changes });
-        } else {
-            let cache = Cache::new(directory.clone(), &mut self.out);
-            self.caches.insert(directory.clone(), cache);
-        }
-        if let Some(cache) = self.caches.get_mut(&directory) {
-            cache.touch(self.out.now, &mut self.out);
+        match self.caches.entry(self.out.layout.directory(&directory)) {
+            Entry::Occupied(cache) => {
+                // Somebody new listens: the present level is told again.
+                let (freshness, changes) = (cache.get().freshness(), Vec::new());
+                self.out.event(Event::Directory { directory, freshness, changes });
+                cache.get().touch(self.out.now, &mut self.out);
+            }
+            Entry::Vacant(place) => {
+                place.insert(Cache::new(directory, &mut self.out));
+            }
         }
         self.finish();
         Ok(())
@@ -123,7 +128,7 @@ impl Coordinator {
     /// [`handle_timeout`](Self::handle_timeout) when the timer is [`Timer::Idle`](crate::Timer::Idle).
     pub fn touch(&mut self, now: Instant, directory: &Directory) {
         // Not through `begin`: the deadline that is due must not be applied before this.
-        if let Some(cache) = self.caches.get_mut(directory) {
+        if let Some(cache) = self.caches.get(&self.out.layout.directory(directory)) {
             cache.touch(now.max(self.out.now), &mut self.out);
         }
     }
@@ -131,7 +136,7 @@ impl Coordinator {
     /// Drops the cache of a directory, and its watch.
     pub fn unsubscribe(&mut self, now: Instant, directory: &Directory) {
         self.begin(now);
-        self.drop_cache(directory);
+        self.drop_cache(&self.out.layout.directory(directory));
         self.finish();
     }
 
@@ -213,8 +218,8 @@ impl Coordinator {
         self.phase = Phase::Closing;
         let close_at = self.out.now.after(self.out.config.close_timeout);
         self.out.set_timer(Key::Close, Some(close_at));
-        for directory in self.caches.keys().cloned().collect::<Vec<_>>() {
-            self.drop_cache(&directory);
+        for cache in mem::take(&mut self.caches).into_values() {
+            cache.drop_watch(&mut self.out);
         }
         for registration in self.registrations.values_mut().filter(|registration| registration.is_wanted()) {
             registration.unregister(&mut self.out);

@@ -16,7 +16,7 @@ use crate::janitor::Janitor;
 use crate::lease::Lease;
 use crate::outbox::Outbox;
 use crate::output::{Directory, Event, Freshness, Holder, Instance, Output, Timer};
-use crate::path::Name;
+use crate::path::{Name, Path};
 use crate::registration::Registration;
 use crate::session::Session;
 use crate::time::Instant;
@@ -88,10 +88,11 @@ pub struct Coordinator {
     lease: Lease,
     election: Election,
     janitor: Janitor,
-    caches: BTreeMap<Directory, Cache>,
+    /// By the path of the directory: what watch events name is below it.
+    caches: BTreeMap<Path, Cache>,
     registrations: BTreeMap<RegistrationId, Registration>,
-    /// By what they stand for: watch events name paths.
-    registered_paths: BTreeMap<(Directory, Name), RegistrationId>,
+    /// By the path of the znode, too.
+    registered_paths: BTreeMap<Path, RegistrationId>,
     registrations_made: u64,
     highest_zxid: Option<Zxid>,
     /// The session in which it was told that the ensemble has gone back in time.
@@ -182,8 +183,8 @@ impl Coordinator {
     /// What is cached of a directory; `None` when nobody subscribed. In the order of names.
     #[must_use]
     pub fn directory(&self, directory: &Directory) -> Option<(Freshness, Vec<Instance>)> {
-        let cache = self.caches.get(directory)?;
-        Some((cache.freshness(), cache.instances().cloned().collect()))
+        let cache = self.caches.get(&self.out.layout.directory(directory))?;
+        Some((cache.freshness(), cache.instances().collect()))
     }
 
     /// What is known of the holder of a global; `None` when nobody looks it up or stands for it.

@@ -1,21 +1,19 @@
 //! Where inputs, answers and deadlines go: to the small machines, each of which knows nothing of the others.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
 use super::{Coordinator, Phase};
 use crate::election::{Answer, Standing, is_beat};
-use crate::ids::{RegistrationId, RequestId, SessionEpoch, Zxid};
+use crate::ids::{RequestId, SessionEpoch, Zxid};
 use crate::input::SessionEvent;
 use crate::janitor;
 use crate::layout::Place;
 use crate::mutation::Mutation;
 use crate::op::{Change, ErrorCode, Op, OpError, Outcome, WatchEvent};
 use crate::outbox::{Fact, InFlight, Link, Owner};
-use crate::output::{Directory, Event, SessionStatus, Terms};
-use crate::path::Name;
-use crate::registration::Registration;
+use crate::output::{Event, SessionStatus, Terms};
+use crate::path::{Name, Path};
 use crate::session;
 use crate::timers::Key;
 
@@ -33,12 +31,12 @@ impl Coordinator {
                     registration.handle_timeout(&mut self.out);
                 }
             }
-            Key::Cache(directory) => {
-                if let Some(cache) = self.caches.get_mut(&directory) {
+            Key::Cache(path) => {
+                if let Some(cache) = self.caches.get_mut(&path) {
                     cache.list(&mut self.out);
                 }
             }
-            Key::Idle(directory) => self.drop_cache(&directory),
+            Key::Idle(path) => self.drop_cache(&path),
             Key::IdleGlobal(name) => self.election.forget(&name, &standing, &mut self.out),
             Key::Janitor => self.janitor.handle_timeout(&mut self.out),
             Key::Office => self.stand_for_office(&standing),
@@ -180,13 +178,13 @@ impl Coordinator {
                     out.watch_failed(&path);
                 }
             },
-            Owner::CacheList(directory) => {
-                if let Some(cache) = self.caches.get_mut(&directory) {
+            Owner::CacheList(path) => {
+                if let Some(cache) = self.caches.get_mut(&path) {
                     cache.handle_list(request, outcome, out);
                 }
             }
-            Owner::CacheRead(directory, znode) => {
-                if let Some(cache) = self.caches.get_mut(&directory) {
+            Owner::CacheRead(path, znode) => {
+                if let Some(cache) = self.caches.get_mut(&path) {
                     cache.handle_read(znode, request, outcome, out);
                 }
             }
@@ -228,20 +226,24 @@ impl Coordinator {
     pub(super) fn handle_watch(&mut self, event: WatchEvent) {
         let WatchEvent { change, path, .. } = event;
         self.out.watch_gone(&path);
-        let standing = self.standing();
-        match self.out.layout.place(&path) {
-            Place::Instance { directory, child } => {
-                if let Some(id) = registered(&self.registered_paths, &self.registrations, &directory, child)
-                    && let Some(registration) = self.registrations.get_mut(&id)
-                {
-                    registration.handle_event(change, &mut self.out);
-                    if let Some(cache) = self.caches.get_mut(&directory) {
-                        cache.handle_own_event(child, &mut self.out);
-                    }
-                } else if let Some(cache) = self.caches.get_mut(&directory) {
-                    cache.handle_event(child, change, &mut self.out);
+        let (directory, child) = path.split();
+        let id = self.registered_paths.get(&path);
+        let registration = id.and_then(|id| self.registrations.get_mut(id));
+        match (registration, self.caches.get_mut(directory)) {
+            (Some(registration), cache) => {
+                registration.handle_event(change, &mut self.out);
+                if let Some(cache) = cache {
+                    cache.handle_own_event(child, &mut self.out);
                 }
             }
+            (None, Some(cache)) => cache.handle_event(child, change, &mut self.out),
+            (None, None) => self.handle_election_watch(change, &path),
+        }
+    }
+
+    fn handle_election_watch(&mut self, change: Change, path: &Path) {
+        let standing = self.standing();
+        match self.out.layout.place(path) {
             Place::Lease(lease) => self.election.handle_record_event(lease, &mut self.out),
             Place::Term(global) => self.election.handle_term_event(global, &standing, &mut self.out),
             Place::Candidate { global } => match change {
@@ -288,8 +290,7 @@ impl Coordinator {
                 }
                 Fact::Unregistered(id) => {
                     if let Some(registration) = self.registrations.remove(&id) {
-                        let (directory, instance) = registration.key();
-                        self.registered_paths.remove(&(directory.clone(), instance.clone()));
+                        self.registered_paths.remove(registration.path());
                     }
                 }
                 Fact::Office(event) => self.handle_office(event),
@@ -352,24 +353,9 @@ impl Coordinator {
         self.out.set_timer(Key::Belief, belief.map(|until| until.before(drain)));
     }
 
-    pub(super) fn drop_cache(&mut self, directory: &Directory) {
-        if let Some(cache) = self.caches.remove(directory) {
+    pub(super) fn drop_cache(&mut self, path: &Path) {
+        if let Some(cache) = self.caches.remove(path) {
             cache.drop_watch(&mut self.out);
         }
     }
-}
-
-/// The registration behind a znode of a directory, if it is one of this node's.
-fn registered(
-    paths: &BTreeMap<(Directory, Name), RegistrationId>,
-    registrations: &BTreeMap<RegistrationId, Registration>,
-    directory: &Directory,
-    znode: &str,
-) -> Option<RegistrationId> {
-    if paths.is_empty() {
-        return None;
-    }
-    let (instance, has_payload) = crate::layout::instance_of(znode)?;
-    let id = *paths.get(&(directory.clone(), instance))?;
-    (registrations.get(&id)?.has_payload() == has_payload).then_some(id)
 }

@@ -60,7 +60,7 @@ impl World<'_> {
                 self.candidate = format!("{}{:010}", path.file_name(), self.bytes.next());
                 return self.layout.root.join(&self.candidate);
             }
-            Place::Instance { .. } | Place::Term(_) | Place::Elsewhere => {}
+            Place::Term(_) | Place::Elsewhere => {}
         }
         path.clone()
     }
@@ -81,7 +81,7 @@ impl World<'_> {
                     TermRecord::Held { lease, payload }.encode()
                 }
             },
-            Place::Instance { .. } | Place::Candidate { .. } | Place::Elsewhere => self.bytes.take(3),
+            Place::Candidate { .. } | Place::Elsewhere => self.bytes.take(3),
         }
     }
 
