@@ -76,8 +76,16 @@ enum State {
 struct Entry {
     /// Whether the znode without payload is there.
     is_plain: bool,
-    /// What the one with a payload holds, and its version, if it is there.
-    payload: Option<(Arc<[u8]>, (Zxid, Zxid))>,
+    /// What the one with a payload holds, if it is there.
+    payload: Option<Payload>,
+}
+
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "check", derive(serde::Serialize))]
+struct Payload {
+    data: Arc<[u8]>,
+    /// When the znode was created, and when it was written last.
+    version: (Zxid, Zxid),
 }
 
 impl Cache {
@@ -366,11 +374,11 @@ impl Cache {
     fn apply_payload(&mut self, name: Name, data: Vec<u8>, stat: &Stat) {
         let version = (stat.czxid, stat.mzxid);
         let entry = self.entries.entry(name.clone()).or_default();
-        if entry.payload.as_ref().is_some_and(|(_, old)| *old >= version) {
+        if entry.payload.as_ref().is_some_and(|old| old.version >= version) {
             return;
         }
         let is_new = !entry.is_there();
-        entry.payload = Some((data.into(), version));
+        entry.payload = Some(Payload { data: data.into(), version });
         let instance = entry.instance(name);
         self.staged.push(if is_new {
             InstanceChange::Added(instance)
@@ -454,7 +462,7 @@ impl Entry {
     }
 
     fn instance(&self, name: Name) -> Instance {
-        let payload = self.payload.as_ref().map(|(payload, _)| payload.clone()).unwrap_or_default();
+        let payload = self.payload.as_ref().map(|payload| payload.data.clone()).unwrap_or_default();
         Instance { name, payload }
     }
 }

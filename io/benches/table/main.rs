@@ -11,6 +11,7 @@ mod messages;
 mod nowhere;
 mod raw;
 mod step;
+mod zookeeper;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,11 +24,15 @@ fn main() {
     if arguments.iter().any(|argument| argument == messages::PEER) {
         return runtime.block_on(messages::peer());
     }
+    if arguments.iter().any(|argument| argument == zookeeper::SERVER) {
+        return runtime.block_on(zookeeper::serve());
+    }
     let wanted = |row: &str| arguments.is_empty() || arguments.iter().any(|part| row.contains(part.as_str()));
     let rows = runtime.block_on(async {
         let mut rows = messages::rows(wanted).await;
         rows.extend(local::rows(wanted).await);
         rows.extend(step::rows(wanted));
+        rows.extend(zookeeper::rows(&wanted).await);
         rows
     });
     print!("{}", measure::table(&rows));

@@ -1,0 +1,45 @@
+//! What costs requests: lookups, registrations, elections, and many nodes, on a ZooKeeper that is not this program.
+//!
+//! It is the development server, run by this program as another OS process; `QUEENRIGHT_ZOOKEEPER=host:port` names another.
+
+mod changes;
+mod counted;
+mod crowd;
+mod elections;
+mod lookups;
+mod server;
+
+use queenright::{Client, Config};
+use zookeeper_client as zk;
+
+use crate::measure::Row;
+pub(crate) use server::{SERVER, serve};
+
+/// What the znodes of the hand-written limits are created with.
+const OPEN: zk::Acls<'static> = zk::Acls::anyone_all();
+
+pub(crate) async fn rows(wanted: impl Fn(&str) -> bool + Copy) -> Vec<Row> {
+    // Started when a row needs it.
+    let server = server::Server::default();
+    let mut rows = lookups::rows(&server, wanted).await;
+    rows.extend(changes::rows(&server, wanted).await);
+    rows.extend(elections::rows(&server, wanted).await);
+    rows.extend(crowd::rows(&server, wanted).await);
+    rows
+}
+
+/// A client in a namespace where nothing was before: runs on one server do not meet.
+async fn client(address: &str, namespace: &str) -> Client {
+    let config = Config::new(address).with_namespace(namespace);
+    Client::connect(config).await.expect("the server answers")
+}
+
+fn namespace(what: &str) -> String {
+    let now = std::time::UNIX_EPOCH.elapsed().expect("a clock after 1970").as_nanos();
+    format!("/bench-{what}-{now}")
+}
+
+/// Somebody's own code on the client library.
+async fn plain(address: &str) -> zk::Client {
+    zk::Client::connect(address).await.expect("the server answers")
+}
