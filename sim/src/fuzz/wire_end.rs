@@ -1,12 +1,14 @@
 //! The client's end of a connection, as far as it can judge the server.
 
-use queenright_core::SessionId;
 use queenright_core::wire::{ConnectResponse, Frames, Message};
+use queenright_core::{SessionId, Zxid};
 
 use crate::zookeeper::ConnectionId;
 
 /// Longer than anything that a server sends here.
 const LEN_MAX: usize = 0x1000_0000;
+/// What refusals of requests that no server serves carry.
+const UNSERVED: Zxid = Zxid(-1);
 
 pub(super) struct WireEnd {
     pub(super) conn: ConnectionId,
@@ -27,7 +29,7 @@ enum Phase {
     /// The first thing that was sent was a connect request.
     Asked,
     /// It was answered with a session.
-    Open { last_reply: i32 },
+    Open { last_reply: i32, last_zxid: Zxid },
     /// It was sent what is no request: nothing can be said of what comes back.
     Noisy,
 }
@@ -75,15 +77,21 @@ impl WireEnd {
                         let password = response.password.to_vec();
                         entry = Some(Entry { session: response.session, password });
                     }
-                    self.phase = Phase::Open { last_reply: 0 };
+                    self.phase = Phase::Open { last_reply: 0, last_zxid: Zxid(0) };
                 }
-                Phase::Open { last_reply } => match Message::decode(body).expect("a message") {
+                Phase::Open { last_reply, last_zxid } => match Message::decode(body).expect("a message") {
                     Message::Event(_) => {}
-                    Message::Reply { xid, .. } => {
-                        // Pings have an xid of their own.
-                        if xid > 0 {
+                    Message::Reply { xid, zxid, .. } => {
+                        // Pings and proofs have xids of their own. What is not served is refused at once, and a write
+                        // before it, which is on its way to the leader, is not answered any more.
+                        if xid > 0 && zxid != UNSERVED {
                             assert!(*last_reply < xid && xid <= self.last_xid, "{xid} after {last_reply}");
                             *last_reply = xid;
+                        }
+                        // Some errors and proofs of identity carry none.
+                        if zxid > Zxid(0) {
+                            assert!(*last_zxid <= zxid, "{zxid} after {last_zxid}");
+                            *last_zxid = zxid;
                         }
                     }
                 },

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use queenright_core::Zxid;
 use queenright_core::op::Change;
-use queenright_core::wire::{CreateFlags, ErrorCode, Request, Response};
+use queenright_core::wire::{CreateFlags, ErrorCode, Request, Response, xid};
 use queenright_sim::zookeeper::{FromServer, Role, ServerId};
 
 use crate::harness::{
@@ -275,4 +275,33 @@ fn counters_near_their_end_wrap_around_on_all_servers() {
     assert_eq!(world.created(&client, sequential()), "/q/n--2147483647");
     assert_eq!(world.server.tree(TWO), world.server.tree(LEADER));
     world.strike(|servers, now| assert!(!servers.preset_sequence(now, "/nope", 7)));
+}
+
+/// The fuzz target `session` met it. Clients know such a reply by its xid, which is no ordinary one.
+#[test]
+fn a_proof_of_identity_is_answered_before_a_write_that_is_on_its_way() {
+    let mut world = World::ensemble(3);
+    let client = world.client_of(ONE);
+    slow(&mut world);
+    world.send(&client, 1, create("/a"));
+    world.send(&client, xid::AUTH, log_in("ann:1"));
+    world.send(&client, 2, get("/a"));
+    assert_eq!(replies(&mut world, &client), [(xid::AUTH, true)]);
+    world.pass(SLOW * 4);
+    assert_eq!(replies(&mut world, &client), [(1, true), (2, true)]);
+}
+
+/// The connection ends with the refusal: the write happens, and its client is not told.
+#[test]
+fn what_is_not_served_is_refused_before_a_write_that_is_on_its_way() {
+    let mut world = World::ensemble(3);
+    let client = world.client_of(ONE);
+    slow(&mut world);
+    world.send(&client, 1, create("/a"));
+    world.send(&client, 2, Request::Unsupported { opcode: 99 });
+    let refusal = FromServer::Reply { xid: 2, zxid: Zxid(-1), result: Err(ErrorCode::UNIMPLEMENTED) };
+    assert_eq!(world.inbox(&client), [refusal, FromServer::Close]);
+    world.pass(SLOW * 4);
+    assert_eq!(world.inbox(&client), []);
+    assert!(world.server.tree(LEADER).get("/a").is_some());
 }
