@@ -28,7 +28,7 @@ pub use completion::{Call, Completion};
 pub use leaders::{Standing, check_leaders};
 pub use names::{LeaseNames, LeaseRecords};
 pub use owners::{Claims, check_owners};
-pub use registrations::{Mark, Wanted, check_registered, check_registrations};
+pub use registrations::{Mark, Wanted, check_registered, check_registrations, registered};
 pub use requests::BoundedRequests;
 pub use tokens::RisingTokens;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use queenright_core::{Directory, Name, SessionId, Zxid};
+use queenright_core::{Directory, Name, Path, SessionId, Zxid};
 
 use super::caches::directory_path;
 use super::{Life, Violation};
@@ -92,6 +92,12 @@ pub fn check_registrations<'a>(
         }
     }
     Ok(())
+}
+
+/// The znode that stands for an instance, if there is one.
+pub fn registered(tree: &Tree, root: &str, wanted: &Wanted) -> Option<Path> {
+    let (path, _) = znodes(tree, root, wanted).next()?;
+    Path::new(&path).ok()
 }
 
 /// The znodes that stand for an instance: with the mark of a payload and without.

@@ -1,34 +1,45 @@
 //! `queenright-sim check`: every interleaving of a bounded world.
 
-use std::fmt::Write;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
+use humantime_serde::re::humantime;
 use indicatif::{ProgressBar, ProgressStyle};
-use queenright_sim::exhaustive::{self, Found, Order, Outcome, Progress, Step, WORLDS, World, narrate};
+use queenright_sim::exhaustive::{
+    self, Found, LARGER, Order, Outcome, Progress, Repro, WORLDS, World, find, narrate,
+};
 
-use super::report;
+use super::names::OneOf;
+use super::{report, subject};
 
 /// Check every interleaving of a bounded world of coordinators and the model server.
 ///
 /// Nearest states first, so that a counterexample is a shortest one: it is told step by step, and written to a file that
-/// `--replay` plays again. A world that was checked before must have as many states as are on record.
+/// `queenright-sim replay` plays again. A world that was checked before must have as many states as are on record.
 #[derive(Debug, Args)]
 pub(crate) struct Settings {
-    /// Which world; all of them when there is none.
-    #[arg(value_name = "WORLD")]
-    world: Option<String>,
+    /// Which world; all that are small enough for CI when there is none.
+    #[arg(value_name = "WORLD", value_parser = NAMES, hide_possible_values = true)]
+    world: Option<&'static str>,
 
     /// List the worlds, with their bounds, and check none.
-    #[arg(long, conflicts_with_all = ["world", "replay"])]
+    #[arg(long, conflicts_with = "world")]
     list: bool,
 
     /// Give up beyond so many states.
     #[arg(long, value_name = "N", default_value_t = 40_000_000)]
     max_states: u64,
+
+    /// Change a bound of the world: of its nodes, its globals, or one of its faults.
+    #[arg(long, value_name = "NAME=N", requires = "world")]
+    bound: Vec<String>,
+
+    /// Change how much time passes in the world at most.
+    #[arg(long, value_name = "DURATION", requires = "world", value_parser = humantime::parse_duration)]
+    horizon: Option<Duration>,
 
     /// Deepest states first.
     #[arg(long)]
@@ -38,13 +49,19 @@ pub(crate) struct Settings {
     #[arg(long)]
     trace: bool,
 
-    /// Where a counterexample goes. [default: WORLD.steps.txt]
+    /// Where a counterexample goes. [default: WORLD.repro.toml]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
-    /// Play the steps of a file again, instead of a search.
-    #[arg(long, value_name = "FILE", conflicts_with = "world")]
-    replay: Option<PathBuf>,
+    /// Take each guard of the protocol out, where a world is known to miss it, and tell after how many steps one does.
+    #[cfg(feature = "mutations")]
+    #[arg(long, conflicts_with_all = ["world", "list", "mutation"])]
+    mutants: bool,
+
+    /// With `--mutants`: write the table of worlds and guards, as Markdown, into this file.
+    #[cfg(feature = "mutations")]
+    #[arg(long, value_name = "FILE", requires = "mutants")]
+    table: Option<PathBuf>,
 
     /// Take a guard of the protocol out.
     #[cfg(feature = "mutations")]
@@ -52,29 +69,52 @@ pub(crate) struct Settings {
     mutation: Option<String>,
 }
 
+const NAMES: OneOf = OneOf {
+    what: "world",
+    listed: "queenright-sim check --list",
+    names: || WORLDS.iter().chain(&LARGER).map(|world| world.name).collect(),
+};
+
 pub(crate) fn run(settings: &Settings) -> Result<ExitCode, String> {
     if settings.list {
         for world in &WORLDS {
             println!("{:<12} {world}", world.name);
         }
+        for world in &LARGER {
+            println!("{:<12} {world}; not in CI", world.name);
+        }
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(file) = &settings.replay {
-        return replay(file);
+    #[cfg(feature = "mutations")]
+    if settings.mutants {
+        return super::guards::run(settings.max_states, settings.table.as_deref());
     }
-    let chosen: Vec<&World> = match &settings.world {
-        Some(name) => vec![find(name)?],
+    let chosen: Vec<&World> = match settings.world {
+        Some(name) => find(name).into_iter().collect(),
         None => WORLDS.iter().collect(),
     };
     for world in chosen {
-        let mut world = *world;
-        mutate(&mut world, settings)?;
+        let world = bounded(*world, settings)?;
         let code = check(&world, settings)?;
         if code != ExitCode::SUCCESS {
             return Ok(code);
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The world with what the command line changes about it.
+fn bounded(mut world: World, settings: &Settings) -> Result<World, String> {
+    for bound in &settings.bound {
+        let value = bound.split_once('=').and_then(|(name, value)| Some((name, value.parse().ok()?)));
+        let (name, value) = value.ok_or_else(|| format!("{bound:?} is not of the form NAME=N"))?;
+        world = world.with(name, value)?;
+    }
+    if let Some(horizon) = settings.horizon {
+        world = World { horizon, states: None, ..world };
+    }
+    mutate(&mut world, settings)?;
+    Ok(world)
 }
 
 #[cfg(feature = "mutations")]
@@ -94,11 +134,6 @@ fn mutate(_: &mut World, _: &Settings) -> Result<(), String> {
 fn guard_named(name: &str) -> Result<queenright_core::mutation::Mutation, String> {
     serde_json::from_value(serde_json::Value::String(name.to_owned()))
         .map_err(|_| format!("{name:?} is no guard: `queenright-sim mutants` names them"))
-}
-
-fn find(name: &str) -> Result<&'static World, String> {
-    let world = WORLDS.iter().find(|world| world.name == name);
-    world.ok_or_else(|| format!("there is no world {name:?}: `queenright-sim check --list` lists them"))
 }
 
 fn check(world: &World, settings: &Settings) -> Result<ExitCode, String> {
@@ -155,47 +190,22 @@ fn tell_found(world: &World, found: &Found, settings: &Settings) -> Result<ExitC
         if found.completion { ", and the run without faults behind them" } else { "" },
         found.states
     );
-    let (story, _) = narrate(world, &found.steps, found.completion)?;
+    let repro = Repro::new(world, found);
+    let (story, _) = narrate(&repro)?;
     // What nodes hear and say is indented.
     for line in story.iter().filter(|line| settings.trace || !line.starts_with("    ")) {
         println!("{line}");
     }
-    let file = settings.out.clone().unwrap_or_else(|| format!("{}.steps.txt", world.name).into());
-    std::fs::write(&file, written(world, found)).map_err(|error| format!("{}: {error}", file.display()))?;
-    println!("again: queenright-sim check --replay {}", file.display());
+    let file = settings.out.clone().unwrap_or_else(|| format!("{}.repro.toml", world.name).into());
+    subject::write(&file, &repro.to_toml())?;
+    println!("again: queenright-sim replay {}", file.display());
     Ok(report::exit_code(&found.violation))
 }
 
-/// A counterexample as a file: the world, the guard that was taken out, and a step a line.
-fn written(world: &World, found: &Found) -> String {
-    let mut text = format!("world {}\n", world.name);
-    if let Some(mutation) = world.mutation {
-        let _ = writeln!(text, "guard {mutation:?}");
-    }
-    for step in &found.steps {
-        let _ = writeln!(text, "{step}");
-    }
-    if found.completion {
-        text.push_str("complete\n");
-    }
-    text
-}
-
-fn replay(file: &Path) -> Result<ExitCode, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let (mut world, mut steps, mut completion) = (None, Vec::new(), false);
-    for (number, line) in (1..).zip(text.lines()) {
-        let bad = |what: &str| format!("{}:{number}: {what}", file.display());
-        match (line.split_once(' '), &mut world) {
-            (Some(("world", name)), world) => *world = Some(*find(name)?),
-            (Some(("guard", name)), Some(world)) => world.mutation = Some(guard_named(name)?),
-            (_, None) => return Err(bad("a world must be named first")),
-            (None, Some(_)) if line == "complete" => completion = true,
-            (_, Some(_)) => steps.push(Step::parse(line).ok_or_else(|| bad("this is no step"))?),
-        }
-    }
-    let world = world.ok_or_else(|| format!("{}: there is nothing in it", file.display()))?;
-    let (story, violation) = narrate(&world, &steps, completion)?;
+/// Takes the steps of a counterexample again.
+pub(crate) fn replay(text: &str) -> Result<ExitCode, String> {
+    let repro = Repro::from_toml(text).map_err(|error| error.to_string())?;
+    let (story, violation) = narrate(&repro)?;
     for line in story {
         println!("{line}");
     }

@@ -3,6 +3,8 @@
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod explore;
+#[cfg(feature = "mutations")]
+mod guards;
 pub(crate) mod museum;
 #[cfg(feature = "mutations")]
 pub(crate) mod mutants;

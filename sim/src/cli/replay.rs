@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use queenright_sim::checkers::Violation;
+use queenright_sim::exhaustive;
 use queenright_sim::explorer::{draw, narrate, run_with};
 use queenright_sim::timeline::page;
 
@@ -36,6 +37,10 @@ pub(crate) fn run(settings: &Settings) -> Result<ExitCode, String> {
     let Some(subject) = &settings.subject else {
         return recording::run(&settings.recorded, settings.trace);
     };
+    if let Some(text) = std::fs::read_to_string(subject).ok().filter(|text| exhaustive::Repro::is_meant(text))
+    {
+        return super::check::replay(&text);
+    }
     let Subject { repro, .. } = Subject::parse(subject)?;
     let configure = subject::configure(repro.mutation)?;
     let again = match &settings.timeline {

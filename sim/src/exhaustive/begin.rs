@@ -1,12 +1,13 @@
 //! Where a world begins.
 
 use queenright_core::Instant;
+use queenright_core::wire::ConnectRequest;
 
 use super::link::Link;
 use super::machine::{Machine, Stimulus};
-use super::space::{SERVER_TIME, Space};
+use super::space::{JANITOR, SERVER_TIME, Space};
 use super::state::{Action, NOBODY, State};
-use super::step::Next;
+use super::step::{Next, TIMEOUT_MS};
 use super::world::{Faults, GLOBALS_MAX, NODES_MAX, Start};
 use crate::checkers::{Life, Violation};
 use crate::zookeeper::{Ensemble, ServerConfig};
@@ -32,6 +33,7 @@ impl Space<'_> {
                 self.drain_links(&mut next);
             }
         }
+        self.begun = self.servers.get(next.state.server).ensemble.last_zxid(self.world.newest());
         next.violation.map_or(Ok(next.state), Err)
     }
 
@@ -41,9 +43,15 @@ impl Space<'_> {
         next
     }
 
-    /// A cluster that was used before: whoever was there has left nothing but directories and vacant terms.
+    /// A cluster that was used before: whoever was there has left nothing but directories and terms:
+    /// vacant ones, unless it died in office.
     fn forebear(&mut self) -> Result<State, Violation> {
-        let ensemble = Ensemble::new(ServerConfig::default(), 1, SERVER_TIME);
+        let mut ensemble = Ensemble::new(ServerConfig::default(), self.world.servers(), SERVER_TIME);
+        if self.world.faults.kills > 0 {
+            let (server, request) = (self.world.newest(), ConnectRequest::new_session(TIMEOUT_MS));
+            ensemble.connect(SERVER_TIME, server, JANITOR, [127, 0, 0, 1].into(), request);
+            while ensemble.poll_output().is_some() {}
+        }
         let link = self.add_link(Link::default());
         let machine = Machine::new(self.world, Life { node: 0, number: FOREBEAR }, Instant::ORIGIN);
         let mut machines = [NOBODY; NODES_MAX];
@@ -60,15 +68,22 @@ impl Space<'_> {
         };
         let mut next = self.join(Next::begin(state), 0);
         self.rest(&mut next);
-        for global in 0..self.world.globals {
-            self.stimulate(&mut next, 0, &Stimulus::Resign(global));
+        if self.world.start != Start::Orphaned {
+            for global in 0..self.world.globals {
+                self.stimulate(&mut next, 0, &Stimulus::Resign(global));
+            }
+            self.stimulate(&mut next, 0, &Stimulus::Unregister);
+            self.rest(&mut next);
         }
-        self.stimulate(&mut next, 0, &Stimulus::Unregister);
-        self.rest(&mut next);
         next = Next { violation: next.violation, ..self.next(&next.state, Action::Crash(0)) };
         next = Next { violation: next.violation, ..self.next(&next.state, Action::Expire(0)) };
-        let state = State { server: next.state.server, ..state };
-        debug_assert!(self.servers.get(state.server).sessions.is_empty(), "the forebear is still there");
+        let state = State { server: next.state.server, tokens: next.state.tokens, ..state };
+        let janitors = usize::from(self.world.faults.kills > 0);
+        debug_assert_eq!(
+            self.servers.get(state.server).sessions.len(),
+            janitors,
+            "the forebear is still there"
+        );
         let machines = [NOBODY; NODES_MAX];
         next.violation.map_or(Ok(State { machines, ..state }), Err)
     }

@@ -9,12 +9,14 @@ use super::state::{Action, NOBODY, State};
 use super::step::Next;
 use super::world::{ROOT, World};
 use crate::checkers::{self, Violation};
-use crate::zookeeper::ServerId;
+use crate::zookeeper::{Owner, Tree};
 
 /// So many steps are enough for everything; more of them are a loop.
 const STEPS_MAX: usize = 3_000;
 /// So much true time is enough.
 const TIME_MAX: u64 = 60_000_000_000;
+/// How long a leader is looked at: several leases.
+const STEADY: u64 = 10_000_000_000;
 
 impl Space<'_> {
     /// Delivers everything, first in, first out, until nothing is under way.
@@ -22,7 +24,7 @@ impl Space<'_> {
         let mut actions = Vec::new();
         for _ in 0..STEPS_MAX {
             self.actions(&next.state, &mut actions);
-            let delivery = actions.iter().find(|action| is_delivery(**action)).copied();
+            let delivery = actions.iter().find(|action| action.is_under_way()).copied();
             let Some(action) = delivery else { return };
             self.go(next, action);
             if next.violation.is_some() {
@@ -70,6 +72,9 @@ impl Space<'_> {
         if self.links.get(next.state.links[index]).orphan.is_some() {
             self.go(next, Action::Expire(node));
         }
+        if self.servers.get(next.state.server).lagging & 1 << node != 0 {
+            self.go(next, Action::CatchUp(node));
+        }
         match self.links.get(next.state.links[index]).state {
             LinkState::Stalled => self.go(next, Action::Free(node)),
             LinkState::Down => self.go(next, Action::Connect(node)),
@@ -106,7 +111,10 @@ impl Space<'_> {
                 return Err(Violation::new("leaders", format!("{name} is not led as it should be")));
             }
         }
-        let tree = self.servers.get(state.server).ensemble.tree(ServerId::FIRST);
+        let tree = self.servers.get(state.server).ensemble.tree(self.world.newest());
+        for global in 0..self.world.globals {
+            self.is_queue_well(state, tree, global)?;
+        }
         for (link, node) in state.links.iter().zip(machines()) {
             let machine = &node.machine;
             let link = self.links.get(*link);
@@ -114,7 +122,7 @@ impl Space<'_> {
                 return Err(Violation::new("sessions", format!("{} is not connected", machine.life)));
             }
             if let Some(session) = &link.session {
-                let wanted = machine.registration.map(|_| self.wanted(machine.life.node));
+                let wanted = machine.registration.map(|_| self.wanted(machine));
                 checkers::check_registrations(tree, ROOT, machine.life, session.session, &wanted)?;
             }
             let directory = World::directory();
@@ -140,8 +148,51 @@ impl Space<'_> {
         }
         Ok(())
     }
-}
 
-const fn is_delivery(action: Action) -> bool {
-    matches!(action, Action::Serve(_) | Action::Answer(_) | Action::Event(_) | Action::Stopped(..))
+    /// Whoever stands and does not lead has one candidate, and nobody else has any.
+    fn is_queue_well(&self, state: &State, tree: &Tree, global: u8) -> Result<(), Violation> {
+        let name = self.world.global(global);
+        let queue = format!("{ROOT}/globals/{name}/queue");
+        let owners: Vec<_> = tree
+            .children(&queue)
+            .filter_map(|candidate| tree.get(&format!("{queue}/{candidate}")))
+            .map(|candidate| candidate.owner())
+            .collect();
+        for (link, machine) in
+            state.links.iter().zip(state.machines).filter(|(_, machine)| *machine != NOBODY)
+        {
+            let machine = &self.nodes.get(machine).machine;
+            let waits = machine.stands[usize::from(global)]
+                && machine.terms[usize::from(global)] == Application::Idle;
+            let session = self.links.get(*link).session.as_ref().map(|session| session.session);
+            let is_own = |owner: &&Owner| session.is_some_and(|session| **owner == Owner::Session(session));
+            let count = owners.iter().filter(is_own).count();
+            if count != usize::from(waits) {
+                let detail = format!("{} has {count} candidates for {name}", machine.life);
+                return Err(Violation::new("queue", detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// Without any fault nobody loses a term: each beats in time.
+    pub(super) fn is_steady(&mut self, state: &State) -> Result<(), Violation> {
+        let mut next = Next::begin(*state);
+        let (until, tokens) = (state.now + STEADY, state.tokens);
+        let mut actions = Vec::new();
+        while next.state.now < until {
+            self.drain_links(&mut next);
+            self.actions(&next.state, &mut actions);
+            let time = actions.iter().find(|action| matches!(action, Action::Time(_))).copied();
+            let Some(action) = time else { break };
+            self.go(&mut next, action);
+            if next.violation.is_none() && next.state.tokens != tokens {
+                next.violation = Some(Violation::new("steady leaders", "a term ends for no reason"));
+            }
+            if let Some(violation) = next.violation {
+                return Err(violation);
+            }
+        }
+        Ok(())
+    }
 }

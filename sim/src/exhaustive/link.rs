@@ -13,6 +13,8 @@ pub(super) struct Link {
     pub(super) epoch: SessionEpoch,
     /// The last transaction that the node heard of: a server that is behind it is not for this node.
     pub(super) seen: Zxid,
+    /// How many requests the node has yet to be told of that nobody can tell what became of them.
+    pub(super) lost: u8,
     /// Requests under way.
     pub(super) up: Vec<u32>,
     /// What the server said, in its order.

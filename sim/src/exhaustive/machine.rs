@@ -40,13 +40,15 @@ pub(super) struct Machine {
     pub(super) life: Life,
     pub(super) core: Coordinator,
     /// Sent on the present connection, and not answered.
-    pending: VecDeque<RequestId>,
+    pending: VecDeque<(SessionEpoch, RequestId)>,
     epoch: SessionEpoch,
     /// For each global.
     pub(super) terms: Vec<Application>,
     pub(super) stands: Vec<bool>,
     alternation: Alternation,
     pub(super) registration: Option<RegistrationId>,
+    /// How often it has registered.
+    pub(super) edition: u8,
     pub(super) is_subscribed: bool,
 }
 
@@ -106,6 +108,7 @@ impl Machine {
             stands: vec![false; world.globals.into()],
             alternation: Alternation::default(),
             registration: None,
+            edition: 0,
             is_subscribed: false,
         }
     }
@@ -140,8 +143,8 @@ impl Machine {
     fn take(&mut self, world: &World, now: Instant, stimulus: &Stimulus) {
         match stimulus {
             Stimulus::Answer { zxid, outcome } => {
-                if let Some(request) = self.pending.pop_front() {
-                    let (session_epoch, zxid, outcome) = (self.epoch, *zxid, outcome.clone());
+                if let Some((session_epoch, request)) = self.pending.pop_front() {
+                    let (zxid, outcome) = (*zxid, outcome.clone());
                     self.core.handle_input(now, Input::Response { session_epoch, request, zxid, outcome });
                 }
             }
@@ -177,9 +180,18 @@ impl Machine {
                 assert!(done.is_ok(), "a resignation is refused: {done:?}");
             }
             Stimulus::Register => {
-                let (directory, instance, payload) = world.instance(self.life.node);
-                let done = self.core.register(now, directory, instance, payload);
-                self.registration = done.ok();
+                self.edition += 1;
+                let (directory, instance, payload) = world.instance(self.life, self.edition);
+                match self.registration {
+                    Some(id) => {
+                        let done = self.core.update(now, id, payload);
+                        assert!(done.is_ok(), "an update is refused: {done:?}");
+                    }
+                    None => {
+                        let done = self.core.register(now, directory, instance, payload);
+                        self.registration = done.ok();
+                    }
+                }
             }
             Stimulus::Unregister => {
                 if let Some(id) = self.registration.take() {
@@ -234,7 +246,7 @@ impl Step {
         for output in outputs {
             match output {
                 Output::Request(request) => {
-                    self.machine.pending.push_back(request.id);
+                    self.machine.pending.push_back((self.machine.epoch, request.id));
                     self.sent.push(request.op);
                 }
                 Output::Event(event) => {

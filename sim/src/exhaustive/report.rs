@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::repro::Repro;
 use super::search::scratch;
 use super::space::Space;
 use super::state::Action;
@@ -74,7 +75,7 @@ impl Step {
     /// Reads what [`Step`]'s `Display` writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let all = (0..=15_u16)
+        let all = (0..=u8::MAX.into())
             .flat_map(|kind| (0..4).flat_map(move |node| [0, 1].map(|about| (kind, node, about))));
         let mut actions =
             all.filter_map(|(kind, node, about)| Action::from_bits(kind << 8 | node << 4 | about));
@@ -88,15 +89,12 @@ impl fmt::Display for Step {
     }
 }
 
-/// Takes `steps` in `world` again, telling what each node hears and says. With `completion`, the run without faults follows.
+/// Takes the steps of a counterexample again, telling what each node hears and says.
 ///
 /// # Errors
 /// A step that is not possible where it stands.
-pub fn narrate(
-    world: &World,
-    steps: &[Step],
-    completion: bool,
-) -> Result<(Vec<String>, Option<Violation>), String> {
+pub fn narrate(repro: &Repro) -> Result<(Vec<String>, Option<Violation>), String> {
+    let Repro { world, steps, completion, .. } = repro;
     let mut space: Space<'_> = scratch(world);
     let mut state = match space.begin() {
         Ok(state) => state,
@@ -120,7 +118,7 @@ pub fn narrate(
             break;
         }
     }
-    if completion && violation.is_none() {
+    if *completion && violation.is_none() {
         violation = space.complete(&state).violation;
     }
     Ok((space.story.take().unwrap_or_default(), violation))

@@ -7,7 +7,7 @@ use super::canonical::Digest;
 use super::report::{Found, Outcome, Progress, Step};
 use super::space::{Digest64, Space};
 use super::state::{Action, NOBODY, State};
-use super::world::World;
+use super::world::{Start, World};
 use crate::checkers::Violation;
 
 /// In which order states are looked at.
@@ -30,11 +30,13 @@ pub struct Settings {
     /// From each state whose digest is a multiple of this, and from each without a successor, the run without faults must
     /// end well.
     pub complete_every: u64,
+    /// The same for states where nothing is under way.
+    pub complete_every_quiet: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { order: Order::Breadth, max_states: 40_000_000, complete_every: 256 }
+        Self { order: Order::Breadth, max_states: 40_000_000, complete_every: 256, complete_every_quiet: 8 }
     }
 }
 
@@ -73,7 +75,15 @@ pub fn check(
     tell: &mut dyn FnMut(&Progress),
 ) -> Result<Outcome, Box<Found>> {
     let mut space = Space::new(world);
-    let first = match space.begin() {
+    let begun = space.begin().and_then(|first| match world.start {
+        Start::Led => {
+            let mut scratch = scratch(world);
+            let adopted = scratch.adopt(&space, &first);
+            scratch.is_steady(&adopted).map(|()| first)
+        }
+        Start::Standing | Start::Orphaned | Start::Registering => Ok(first),
+    });
+    let first = match begun {
         Ok(first) => first,
         Err(violation) => {
             return Err(Box::new(Found { violation, steps: Vec::new(), completion: false, states: 0 }));
@@ -134,7 +144,11 @@ impl Search<'_, '_> {
                     stack.push(new);
                 }
             }
-            if actions.is_empty() || (name(&state) as u64).is_multiple_of(self.settings.complete_every) {
+            let every = match actions.iter().any(|action| action.is_under_way()) {
+                true => self.settings.complete_every,
+                false => self.settings.complete_every_quiet,
+            };
+            if current == 0 || actions.is_empty() || (name(&state) as u64).is_multiple_of(every) {
                 self.complete(current, &state)?;
             }
             if looked_at.is_multiple_of(TELL_EVERY) {

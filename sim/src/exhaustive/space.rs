@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-use queenright_core::op::{Op, Outcome, Reply, Write};
+use queenright_core::op::{CreateMode, Op, OpError, Outcome, Reply, Write};
 use queenright_core::output::{RegistrationStatus, SessionStatus, StopReason};
 use queenright_core::wire::{Acl, convert};
 use queenright_core::{Event, Instant, SessionId, Zxid};
@@ -108,6 +108,8 @@ pub(super) struct Node {
 pub(super) struct Server {
     pub(super) ensemble: Ensemble,
     pub(super) sessions: Vec<SessionId>,
+    /// The nodes whose servers lag, as bits.
+    pub(super) lagging: u8,
 }
 
 /// What came of a stimulus.
@@ -142,7 +144,9 @@ pub(super) struct Space<'w> {
     stimuli: Pool<Stimulus, Stimulus>,
     reactions: Pool<(u32, u32, u64), Reaction>,
     services: Pool<(u32, u8, u32), Service>,
-    acl: [Acl; 1],
+    pub(super) acl: [Acl; 1],
+    /// The last transaction before the first state.
+    pub(super) begun: Zxid,
     /// What nodes take and say, when somebody listens.
     pub(super) story: Option<Vec<String>>,
 }
@@ -161,6 +165,7 @@ impl<'w> Space<'w> {
             reactions: Pool::new(),
             services: Pool::new(),
             acl: [Acl::open()],
+            begun: Zxid(0),
             story: None,
         }
     }
@@ -189,7 +194,9 @@ impl<'w> Space<'w> {
         ensemble.fingerprint(&mut state);
         self.servers.intern(state.finish(), || {
             let sessions = ensemble.sessions().collect();
-            Server { ensemble, sessions }
+            let lags = |node: &u8| ensemble.is_held(self.world.server_of(*node));
+            let lagging = (0..self.world.nodes).filter(lags).fold(0, |bits, node| bits | 1 << node);
+            Server { ensemble, sessions, lagging }
         })
     }
 
@@ -228,8 +235,10 @@ impl<'w> Space<'w> {
         let goals = goals_of(stimulus, &step);
         let registered = step.registered();
         let Step { machine, sent, elected, violation, .. } = step;
-        let token =
-            |zxid: Zxid| u16::try_from(zxid.0).unwrap_or_else(|_| panic!("{zxid} is too high for a state"));
+        // There is one epoch.
+        let token = |zxid: Zxid| {
+            u16::try_from(zxid.0 & 0xffff_ffff).unwrap_or_else(|_| panic!("{zxid} is too high for a state"))
+        };
         let reaction = Reaction {
             sent: sent.into_iter().map(|op| self.add_op(op)).collect(),
             elected: elected.into_iter().map(|(global, by)| (global, token(by.0))).collect(),
@@ -250,8 +259,21 @@ impl<'w> Space<'w> {
         }
         let mut ensemble = self.servers.get(server).ensemble.clone();
         let request = self.ops.get(op).clone();
+        let home = self.world.server_of(node);
+        let mut reads_past = false;
+        if ensemble.is_held(home) {
+            // The answer comes behind what it shows, and behind all before that.
+            if request.is_write() || matches!(request, Op::Sync { .. }) {
+                ensemble.release(SERVER_TIME, home);
+            } else {
+                reads_past = ensemble.last_zxid(home) < ensemble.last_zxid(self.world.newest());
+            }
+        }
         ensemble.request(SERVER_TIME, connection(node), 1, convert::request(&request, &self.acl));
-        let (said, goals) = self.drain(&mut ensemble, Some((node, &request)));
+        let (said, mut goals) = self.drain(&mut ensemble, Some((node, &request)));
+        if reads_past {
+            goals |= Goal::ReadThePast.bit();
+        }
         let is_write = goals & WRITE != 0;
         let service =
             Service { said: said.into(), goals: goals & !WRITE, server: self.add_server(ensemble), is_write };
@@ -289,6 +311,9 @@ impl<'w> Space<'w> {
     }
 }
 
+/// Where lease records live.
+pub(super) const LEASES: &str = "/q/leases/";
+
 /// A mark among goals: the request was a write that was applied.
 const WRITE: u32 = 1 << 31;
 
@@ -308,13 +333,19 @@ fn goals_of_write(op: &Op, outcome: &Outcome) -> u32 {
 
 fn goals_of(stimulus: &Stimulus, step: &Step) -> u32 {
     let is_ack = matches!(stimulus, Stimulus::Answer { outcome: Ok(Reply::Multi(_)), .. });
-    step.events.iter().fold(0, |goals, event| {
+    let is_refused =
+        matches!(stimulus, Stimulus::Answer { outcome: Err(error), .. } if *error != OpError::Unknown);
+    let is_renamed = step.sent.iter().any(|op| {
+        matches!(op, Op::Create { mode: CreateMode::Persistent, path, .. }
+        if path.as_str().starts_with(LEASES))
+    });
+    let lost = if is_refused && is_renamed { Goal::LeaseLost.bit() } else { 0 };
+    step.events.iter().fold(lost, |goals, event| {
         goals
             | match event {
                 Event::Elected { .. } if is_ack => Goal::Elected.bit(),
                 Event::Elected { .. } => Goal::Elected.bit() | Goal::ClaimAdopted.bit(),
                 Event::Stop { reason: StopReason::LeaseRanOut, .. } => Goal::RanOut.bit(),
-                Event::Stop { reason: StopReason::LeaseLost, .. } => Goal::LeaseLost.bit(),
                 Event::Session(SessionStatus::Lost) => Goal::SessionLost.bit(),
                 Event::Registration { status: RegistrationStatus::Occupied { .. }, .. } => {
                     Goal::Occupied.bit()
@@ -348,6 +379,9 @@ fn tell(story: &mut Vec<String>, at: Instant, before: &Machine, stimulus: &Stimu
         }
     }
 }
+
+/// The connection of the janitor.
+pub(super) const JANITOR: ConnectionId = ConnectionId(u8::MAX as u64);
 
 /// The connection that a node uses. A number serves again once the server has dropped it.
 pub(super) const fn connection(node: u8) -> ConnectionId {

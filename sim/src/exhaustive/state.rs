@@ -60,9 +60,29 @@ pub(super) enum Action {
     Resign(u8, u8),
     /// A node withdraws its instance.
     Unregister(u8),
+    /// Time passes to what a node that pauses would act on, and it does not.
+    Pass(u8),
+    /// A janitor deletes the lease record of a node that has never held anything, or somebody its instance.
+    Kill(u8),
+    /// A node's server applies nothing from now on.
+    Lag(u8),
+    /// It catches up.
+    CatchUp(u8),
+    /// A node is told that nobody can tell what became of its requests on an earlier connection.
+    Lose(u8),
+    /// A connection breaks, and its node does not notice before it is back.
+    Gap(u8),
+    /// A node wants again what it has given up: a candidacy, or an instance, which has another payload now; that one it may
+    /// have still.
+    Again(u8, u8),
 }
 
 impl Action {
+    /// Whether it is the arrival of something, and no fault or the passing of time.
+    pub(super) const fn is_under_way(self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Answer(_) | Self::Event(_) | Self::Lose(_) | Self::Stopped(..))
+    }
+
     /// As two bytes: which, and about what.
     pub(super) const fn to_bits(self) -> u16 {
         let (kind, node, global) = match self {
@@ -82,6 +102,13 @@ impl Action {
             Self::Restart(node) => (13, node, 0),
             Self::Resign(node, global) => (14, node, global),
             Self::Unregister(node) => (15, node, 0),
+            Self::Pass(node) => (16, node, 0),
+            Self::Kill(node) => (17, node, 0),
+            Self::Lag(node) => (18, node, 0),
+            Self::CatchUp(node) => (19, node, 0),
+            Self::Lose(node) => (20, node, 0),
+            Self::Again(node, global) => (21, node, global),
+            Self::Gap(node) => (22, node, 0),
         };
         kind << 8 | (node as u16) << 4 | global as u16
     }
@@ -106,7 +133,14 @@ impl Action {
             13 => Self::Restart(node),
             14 => Self::Resign(node, global),
             15 => Self::Unregister(node),
-            16.. => return None,
+            16 => Self::Pass(node),
+            17 => Self::Kill(node),
+            18 => Self::Lag(node),
+            19 => Self::CatchUp(node),
+            20 => Self::Lose(node),
+            21 => Self::Again(node, global),
+            22 => Self::Gap(node),
+            23.. => return None,
         })
     }
 }
@@ -130,6 +164,13 @@ impl fmt::Display for Action {
             Self::Restart(node) => write!(f, "restart n{node}"),
             Self::Resign(node, global) => write!(f, "resign n{node} {global}"),
             Self::Unregister(node) => write!(f, "unregister n{node}"),
+            Self::Pass(node) => write!(f, "pass n{node}"),
+            Self::Kill(node) => write!(f, "kill n{node}"),
+            Self::Lag(node) => write!(f, "lag n{node}"),
+            Self::CatchUp(node) => write!(f, "catch-up n{node}"),
+            Self::Lose(node) => write!(f, "lose n{node}"),
+            Self::Gap(node) => write!(f, "gap n{node}"),
+            Self::Again(node, global) => write!(f, "again n{node} {global}"),
         }
     }
 }

@@ -1,25 +1,19 @@
-//! What can happen in a state, and what comes of it.
+//! What comes of what happens in a state.
 
-use queenright_core::wire::{ConnectRequest, ConnectResponse};
-use queenright_core::{SessionEpoch, SessionEvent, SessionId, Zxid};
+use queenright_core::op::{Op, Version};
+use queenright_core::wire::{Acl, ConnectRequest, ConnectResponse, convert};
+use queenright_core::{Path, SessionEpoch, SessionEvent, Zxid};
 
+use super::enabled::{BREAKS, CRASHES, EXPIRIES, KILLS, LAGS, LAPSES, RESIGNATIONS, RETURNS, STALLS};
 use super::link::{Link, Said, State as LinkState};
-use super::machine::{Application, Machine, Stimulus, unknown};
-use super::space::{SERVER_TIME, Space, connection};
+use super::machine::{Machine, Stimulus, unknown};
+use super::space::{JANITOR, LEASES, SERVER_TIME, Space, connection};
 use super::state::{Action, NOBODY, State};
 use super::world::{Goal, ROOT, Start};
 use crate::checkers::{self, Life, Mark, Violation, Wanted};
-use crate::zookeeper::{Ensemble, FromServer, ServerId};
+use crate::zookeeper::{Ensemble, FromServer, ServerId, Znode};
 
-/// The places of faults among those that are left.
-const BREAKS: usize = 0;
-const EXPIRIES: usize = 1;
-const LAPSES: usize = 2;
-const STALLS: usize = 3;
-const CRASHES: usize = 4;
-const RESIGNATIONS: usize = 5;
-
-const TIMEOUT_MS: i32 = 30_000;
+pub(super) const TIMEOUT_MS: i32 = 30_000;
 
 /// A state, and what was seen on the way to it.
 #[derive(Debug)]
@@ -36,158 +30,6 @@ impl Next {
 }
 
 impl Space<'_> {
-    /// All that can happen in `state`.
-    pub(super) fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        actions.clear();
-        let nodes = self.world.nodes;
-        let mut busy = [false; super::world::NODES_MAX];
-        for node in 0..nodes {
-            busy[usize::from(node)] = self.deliveries(state, node, actions);
-        }
-        let others_busy = |node: u8| (0..nodes).any(|other| other != node && busy[usize::from(other)]);
-        for node in 0..nodes {
-            self.faults(state, node, others_busy(node), actions);
-        }
-        self.times(state, busy.contains(&true), actions);
-    }
-
-    /// The one step that stands for all that can happen in `state`, if there is one: a node that will take its next answer
-    /// whatever others do meanwhile takes it now.
-    ///
-    /// It is the next thing that this node does: no fault is left that could come before, no event may overtake an answer
-    /// that was said first, no application has to stop, and time does not pass before. It neither sees nor changes what others
-    /// see. And it hides nothing: no belief ends by it, and none begins, so that no state in between could have violated
-    /// a property that none behind it does. It takes a message away, so that nothing is put off for ever.
-    pub(super) fn forced(&mut self, state: &State) -> Option<Action> {
-        if state.left.iter().enumerate().any(|(fault, left)| fault != EXPIRIES && *left > 0) {
-            return None;
-        }
-        (0..self.world.nodes).find(|node| self.is_forced(state, *node)).map(Action::Answer)
-    }
-
-    fn is_forced(&mut self, state: &State, node: u8) -> bool {
-        let machine = state.machines[usize::from(node)];
-        if machine == NOBODY || state.paused & 1 << node != 0 {
-            return false;
-        }
-        let link = self.links.get(state.links[usize::from(node)]);
-        let first = link.down.first().filter(|_| link.state == LinkState::Up);
-        let Some(Said::Answer { zxid, outcome }) = first.map(|said| self.said.get(*said)) else {
-            return false;
-        };
-        let before = self.nodes.get(machine);
-        let is_due = before.due.is_some_and(|due| due <= state.now);
-        let must_stop = before.machine.terms.iter().any(|term| matches!(term, Application::Stopping { .. }));
-        if is_due || must_stop {
-            return false;
-        }
-        let ends = before.ends;
-        let zxid = (*zxid > Zxid(0)).then_some(*zxid);
-        let stimulus = Stimulus::Answer { zxid, outcome: outcome.clone() };
-        let reaction = self.react(machine, state.now, &stimulus);
-        let is_plain =
-            reaction.elected.is_empty() && reaction.violation.is_none() && reaction.registered.is_none();
-        let after = reaction.machine;
-        is_plain && self.nodes.get(after).ends.iter().zip(ends).all(|(after, before)| *after >= before)
-    }
-
-    /// What is under way to and from a node. Tells whether time must not pass before it has arrived.
-    fn deliveries(&self, state: &State, node: u8, actions: &mut Vec<Action>) -> bool {
-        let index = usize::from(node);
-        let link = self.links.get(state.links[index]);
-        let listens = state.machines[index] != NOBODY && state.paused & 1 << node == 0;
-        let mut is_busy = false;
-        if link.state != LinkState::Stalled && !link.up.is_empty() {
-            actions.push(Action::Serve(node));
-            is_busy = link.state == LinkState::Up;
-        }
-        if listens && link.state == LinkState::Up {
-            let is_answer = |said: &u32| matches!(self.said.get(*said), Said::Answer { .. });
-            if link.down.iter().any(is_answer) {
-                actions.push(Action::Answer(node));
-                is_busy = true;
-            }
-            if link.down.first().is_some_and(|first| !is_answer(first)) {
-                actions.push(Action::Event(node));
-                is_busy = true;
-            }
-        }
-        if listens {
-            for (global, term) in (0..).zip(&self.nodes.get(state.machines[index]).machine.terms) {
-                if matches!(term, Application::Stopping { .. }) {
-                    actions.push(Action::Stopped(node, global));
-                }
-            }
-        }
-        is_busy
-    }
-
-    fn faults(&self, state: &State, node: u8, others_busy: bool, actions: &mut Vec<Action>) {
-        let index = usize::from(node);
-        let link = self.links.get(state.links[index]);
-        let is_paused = state.paused & 1 << node != 0;
-        let left = |fault: usize| state.left[fault] > 0;
-        let lives = |session: SessionId| self.servers.get(state.server).sessions.contains(&session);
-        if link.orphan.is_some_and(lives) {
-            actions.push(Action::Expire(node));
-        }
-        if state.machines[index] == NOBODY {
-            actions.push(Action::Restart(node));
-            return;
-        }
-        let session = link.session.as_ref().map(|session| session.session);
-        if left(EXPIRIES) && session.is_some_and(lives) {
-            actions.push(Action::Expire(node));
-        }
-        if left(CRASHES) {
-            actions.push(Action::Crash(node));
-        }
-        if is_paused {
-            actions.push(Action::Resume(node));
-            return;
-        }
-        // A node that is not looked at for a while is no pause unless time passes, and that it can only when the others are
-        // quiet; the same goes for a connection.
-        if left(LAPSES) && !others_busy {
-            actions.push(Action::Lapse(node));
-        }
-        match link.state {
-            LinkState::Down => actions.push(Action::Connect(node)),
-            LinkState::Stalled => actions.push(Action::Free(node)),
-            LinkState::Up => {
-                if left(STALLS) && !others_busy && !(link.up.is_empty() && link.down.is_empty()) {
-                    actions.push(Action::Stall(node));
-                }
-            }
-        }
-        if left(BREAKS) && link.state != LinkState::Down {
-            actions.push(Action::Break(node));
-        }
-        if left(RESIGNATIONS) {
-            let machine = &self.nodes.get(state.machines[index]).machine;
-            for (global, stands) in (0..).zip(&machine.stands) {
-                if *stands {
-                    actions.push(Action::Resign(node, global));
-                }
-            }
-            if machine.registration.is_some() {
-                actions.push(Action::Unregister(node));
-            }
-        }
-    }
-
-    fn times(&self, state: &State, is_busy: bool, actions: &mut Vec<Action>) {
-        let awake =
-            |node: &u8| state.machines[usize::from(*node)] != NOBODY && state.paused & 1 << *node == 0;
-        let due = |node: u8| self.nodes.get(state.machines[usize::from(node)]).due;
-        let Some(first) = (0..self.world.nodes).filter(awake).filter_map(due).min() else { return };
-        if first > self.horizon || (is_busy && first > state.now) {
-            return;
-        }
-        let is_first = |node: &u8| due(*node).is_some_and(|due| due.max(state.now) == first.max(state.now));
-        actions.extend((0..self.world.nodes).filter(awake).filter(is_first).map(Action::Time));
-    }
-
     /// What comes of `action`, which must be possible.
     pub(super) fn next(&mut self, state: &State, action: Action) -> Next {
         let mut next = Next::begin(*state);
@@ -259,6 +101,7 @@ impl Space<'_> {
                 self.change_link(next, node, |link| {
                     link.state = LinkState::Down;
                     link.down.clear();
+                    link.lost = 0;
                     link.orphan = link.session.take().map(|session| session.session).or(link.orphan);
                 });
             }
@@ -270,6 +113,49 @@ impl Space<'_> {
             Action::Unregister(node) => {
                 spend(next, RESIGNATIONS);
                 self.stimulate(next, node, &Stimulus::Unregister);
+            }
+            Action::Pass(node) => {
+                next.state.now = self.next_point(&next.state, node).unwrap_or(next.state.now);
+            }
+            Action::Kill(node) => {
+                spend(next, KILLS);
+                if let Some(path) = self.victim(&next.state, node) {
+                    let delete = Op::Delete { path, version: Version::Any };
+                    self.change_server(next, |ensemble, acl| {
+                        ensemble.request(SERVER_TIME, JANITOR, 1, convert::request(&delete, acl));
+                    });
+                }
+            }
+            Action::Lag(node) => {
+                spend(next, LAGS);
+                let server = self.world.server_of(node);
+                self.change_server(next, |ensemble, _| ensemble.hold(SERVER_TIME, server));
+            }
+            Action::Gap(node) => {
+                spend(next, BREAKS);
+                let lost = self.pending(next, node);
+                self.change_link(next, node, |link| {
+                    link.state = LinkState::Down;
+                    link.down.clear();
+                    link.lost = lost;
+                });
+            }
+            Action::Lose(node) => {
+                let lost = self.link(next, node).lost;
+                self.change_link(next, node, |link| link.lost = 0);
+                self.give_up(next, node, lost.into());
+            }
+            Action::Again(node, global) => {
+                spend(next, RETURNS);
+                let again = match self.world.start {
+                    Start::Standing | Start::Orphaned | Start::Led => Stimulus::Campaign(global),
+                    Start::Registering => Stimulus::Register,
+                };
+                self.stimulate(next, node, &again);
+            }
+            Action::CatchUp(node) => {
+                let server = self.world.server_of(node);
+                self.change_server(next, |ensemble, _| ensemble.release(SERVER_TIME, server));
             }
         }
     }
@@ -341,6 +227,12 @@ impl Space<'_> {
         }
     }
 
+    fn change_server(&mut self, next: &mut Next, change: impl FnOnce(&mut Ensemble, &[Acl])) {
+        let mut ensemble = self.servers.get(next.state.server).ensemble.clone();
+        change(&mut ensemble, &self.acl);
+        self.settle_server(next, ensemble);
+    }
+
     fn settle_server(&mut self, next: &mut Next, mut ensemble: Ensemble) {
         let (said, _) = self.drain(&mut ensemble, None);
         next.state.server = self.add_server(ensemble);
@@ -377,13 +269,25 @@ impl Space<'_> {
                 link.up.clear();
             }
         });
+        let pending = self.pending(next, node);
+        if self.world.is_late {
+            self.change_link(next, node, |link| link.lost = pending);
+        }
         self.stimulate(next, node, &Stimulus::Session(SessionEvent::Suspended));
-        self.give_up(next, node);
+        if !self.world.is_late {
+            self.give_up(next, node, pending.into());
+        }
     }
 
-    fn give_up(&mut self, next: &mut Next, node: u8) {
+    /// How many answers are owed to a node.
+    fn pending(&self, next: &Next, node: u8) -> u8 {
         let pending = self.nodes.get(next.state.machines[usize::from(node)]).machine.pending();
-        for _ in 0..pending {
+        u8::try_from(pending).unwrap_or_else(|_| panic!("{pending} requests at once"))
+    }
+
+    /// Nobody can tell what became of the oldest of its requests.
+    fn give_up(&mut self, next: &mut Next, node: u8, count: usize) {
+        for _ in 0..count {
             self.stimulate(next, node, &unknown());
         }
     }
@@ -392,11 +296,19 @@ impl Space<'_> {
         let link = self.link(next, node).clone();
         let mut ensemble = self.servers.get(next.state.server).ensemble.clone();
         // What the old connection had under way is lost by now.
-        let response = establish(&mut ensemble, node, link.session.as_ref(), link.seen);
+        let server = self.world.server_of(node);
+        // A server that is behind the node turns it away, and one that lags knows of no new session.
+        if ensemble.is_held(server) && (link.session.is_none() || link.seen > ensemble.last_zxid(server)) {
+            ensemble.release(SERVER_TIME, server);
+        }
+        let response = establish(&mut ensemble, server, node, link.session.as_ref(), link.seen);
         let is_refused = response.timeout_ms == 0;
+        // Also what was sent in a gap that nobody had noticed.
+        let lost = self.pending(next, node);
         self.change_link(next, node, |link| {
             link.up.clear();
             link.down.clear();
+            link.lost = lost;
             if is_refused {
                 link.session = None;
                 return;
@@ -449,6 +361,34 @@ impl Space<'_> {
         }
     }
 
+    /// What somebody else may delete of `node`'s.
+    pub(super) fn victim(&self, state: &State, node: u8) -> Option<Path> {
+        match self.world.start {
+            Start::Standing | Start::Orphaned | Start::Led => self.idle_record(state, node),
+            Start::Registering => self.registered_znode(state, node),
+        }
+    }
+
+    fn registered_znode(&self, state: &State, node: u8) -> Option<Path> {
+        let tree = self.servers.get(state.server).ensemble.tree(self.world.newest());
+        let machine = &self.nodes.get(state.machines[usize::from(node)]).machine;
+        machine.registration.and_then(|_| checkers::registered(tree, ROOT, &self.wanted(machine)))
+    }
+
+    /// The lease record that `node` had in the first state, if it has never been written since: whoever saw it before has
+    /// seen it unchanged for as long as it takes, and may delete it at that version.
+    fn idle_record(&self, state: &State, node: u8) -> Option<Path> {
+        let tree = self.servers.get(state.server).ensemble.tree(self.world.newest());
+        let incarnation = self.world.config(Life { node, number: 0 }).incarnation.to_string();
+        let names = tree.children(LEASES.trim_end_matches('/'));
+        let paths = names.filter(|name| name.starts_with(&incarnation)).map(|name| format!("{LEASES}{name}"));
+        let is_idle = |path: &String| {
+            tree.get(path).map(Znode::stat).is_some_and(|stat| stat.version == 0 && stat.czxid <= self.begun)
+        };
+        let path = paths.into_iter().find(is_idle)?;
+        Path::new(&path).ok()
+    }
+
     fn check_exclusive(&self, next: &mut Next) {
         let now = next.state.now;
         for global in 0..usize::from(self.world.globals) {
@@ -473,14 +413,15 @@ impl Space<'_> {
             next.goals |= Goal::RegisteredAgain.bit();
         }
         let Some(session) = link.session.as_ref().map(|session| session.session) else { return };
-        let life = self.nodes.get(next.state.machines[usize::from(node)]).machine.life;
-        let tree = self.servers.get(next.state.server).ensemble.tree(ServerId::FIRST);
-        let checked = checkers::check_registered(tree, ROOT, life, &self.wanted(node), czxid, session);
+        let machine = &self.nodes.get(next.state.machines[usize::from(node)]).machine;
+        let (life, wanted) = (machine.life, self.wanted(machine));
+        let tree = self.servers.get(next.state.server).ensemble.tree(self.world.newest());
+        let checked = checkers::check_registered(tree, ROOT, life, &wanted, czxid, session);
         next.violation = next.violation.take().or(checked.err());
     }
 
-    pub(super) fn wanted(&self, node: u8) -> Wanted {
-        let (directory, instance, payload) = self.world.instance(node);
+    pub(super) fn wanted(&self, machine: &Machine) -> Wanted {
+        let (directory, instance, payload) = self.world.instance(machine.life, machine.edition);
         let mark = if payload.is_empty() { Mark::Plain } else { Mark::Payload };
         Wanted { directory, instance, payload, mark }
     }
@@ -489,6 +430,7 @@ impl Space<'_> {
 /// A connection of `node`, in the session that it had or in a new one. A refusal says so.
 fn establish(
     ensemble: &mut Ensemble,
+    server: ServerId,
     node: u8,
     session: Option<&ConnectResponse>,
     seen: Zxid,
@@ -498,7 +440,7 @@ fn establish(
         Some(session) => ConnectRequest::reattach(session, seen),
         None => ConnectRequest::new_session(TIMEOUT_MS),
     };
-    ensemble.connect(SERVER_TIME, ServerId::FIRST, connection(node), [127, 0, 0, 1].into(), request);
+    ensemble.connect(SERVER_TIME, server, connection(node), [127, 0, 0, 1].into(), request);
     match ensemble.poll_output() {
         Some((_, FromServer::Connected(response))) => response,
         other => panic!("the server does not answer a connection: {other:?}"),

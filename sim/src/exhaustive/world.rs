@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use queenright_core::mutation::Mutation;
 use queenright_core::{Config, Directory, Incarnation, Name, Path};
+use serde::{Deserialize, Serialize};
 
 use crate::checkers::Life;
+use crate::zookeeper::ServerId;
 
 /// The most nodes of a world.
 pub(super) const NODES_MAX: usize = 3;
@@ -17,7 +19,8 @@ pub(super) const GLOBALS_MAX: usize = 2;
 pub(super) const ROOT: &str = "/q";
 
 /// How often each fault may happen in one history.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Faults {
     /// A connection breaks. What was sent may still arrive until the node is back; what was answered is lost.
     pub breaks: u8,
@@ -31,13 +34,26 @@ pub struct Faults {
     pub crashes: u8,
     /// A candidacy or a registration is given up.
     pub resignations: u8,
+    /// A janitor deletes the lease record of a node that has never held anything, as the record has not changed for long; or
+    /// somebody deletes the znode of an instance.
+    pub kills: u8,
+    /// The server of a node lags: it answers reads from the past, until it catches up. With any, each node has a server of
+    /// its own; without, there is one for all.
+    pub lags: u8,
+    /// A candidacy that was given up is wanted again; or an instance, given up or not, with another payload.
+    pub returns: u8,
 }
 
 impl Faults {
-    pub(super) const KINDS: usize = 6;
+    pub(super) const KINDS: usize = 9;
+
+    /// What each is called.
+    pub(super) const NAMES: [&'static str; Self::KINDS] =
+        ["breaks", "expiries", "lapses", "stalls", "crashes", "resignations", "kills", "lags", "returns"];
 
     pub(super) const fn counts(self) -> [u8; Self::KINDS] {
-        [self.breaks, self.expiries, self.lapses, self.stalls, self.crashes, self.resignations]
+        let Self { breaks, expiries, lapses, stalls, crashes, resignations, kills, lags, returns } = self;
+        [breaks, expiries, lapses, stalls, crashes, resignations, kills, lags, returns]
     }
 }
 
@@ -47,6 +63,8 @@ pub enum Start {
     /// All nodes are connected and stand for everything, and none of their requests has arrived. Directories and term
     /// records are there, from a term that is over.
     Standing,
+    /// The same, but for the term records: they name a holder that has died and left its lease record.
+    Orphaned,
     /// The first node leads everything, and all others wait behind it.
     Led,
     /// The first node registers an instance, and the last one caches the directory.
@@ -68,6 +86,9 @@ pub struct World {
     pub start: Start,
     /// Which faults.
     pub faults: Faults,
+    /// That nobody can tell what became of a request is told late: also after its node has connected again. Or else before
+    /// anything else.
+    pub is_late: bool,
     /// No deadline later than this, in true time, is acted on.
     pub horizon: Duration,
     /// The payload of the instance that is registered.
@@ -97,7 +118,7 @@ pub enum Goal {
     BeliefLapsed,
     /// An application was told to stop because the lease ran out.
     RanOut,
-    /// A lease record was gone while its node lived.
+    /// A node learned that its lease record is gone.
     LeaseLost,
     /// A session ended while its node lived.
     SessionLost,
@@ -105,6 +126,8 @@ pub enum Goal {
     AppliedLate,
     /// An instance was registered in a second session.
     RegisteredAgain,
+    /// A server that lags answered a read.
+    ReadThePast,
     /// A registration found its znode under a session that is over for its node.
     Occupied,
 }
@@ -116,6 +139,49 @@ impl Goal {
 }
 
 impl World {
+    /// The same world with another bound.
+    ///
+    /// # Errors
+    /// When there is no such bound, or the checker has no room for so much.
+    pub fn with(mut self, bound: &str, value: u32) -> Result<Self, String> {
+        self.states = None;
+        let small = u8::try_from(value).map_err(|_| format!("{bound}: {value} is too much"))?;
+        let Faults { breaks, expiries, lapses, stalls, crashes, resignations, kills, lags, returns } =
+            &mut self.faults;
+        match bound {
+            "nodes" => self.nodes = small,
+            "globals" => self.globals = small,
+            "breaks" => *breaks = small,
+            "expiries" => *expiries = small,
+            "lapses" => *lapses = small,
+            "stalls" => *stalls = small,
+            "crashes" => *crashes = small,
+            "resignations" => *resignations = small,
+            "kills" => *kills = small,
+            "lags" => *lags = small,
+            "returns" => *returns = small,
+            "late" => self.is_late = small > 0,
+            _ => {
+                return Err(format!(
+                    "there is no bound {bound:?}: nodes, globals, {}",
+                    Faults::NAMES.join(", ")
+                ));
+            }
+        }
+        self.check_bounds()?;
+        Ok(self)
+    }
+
+    /// Whether the checker has room for it.
+    pub(super) fn check_bounds(&self) -> Result<(), String> {
+        match (usize::from(self.nodes), usize::from(self.globals)) {
+            (1..=NODES_MAX, 0..=GLOBALS_MAX) => Ok(()),
+            (nodes, globals) => Err(format!(
+                "{nodes} nodes and {globals} globals: a world has 1 to {NODES_MAX} nodes and up to {GLOBALS_MAX} globals"
+            )),
+        }
+    }
+
     pub(super) fn config(&self, life: Life) -> Config {
         let number = u128::from(life.node) << 16 | u128::from(life.number);
         let incarnation = Incarnation(number + 1);
@@ -139,6 +205,21 @@ impl World {
         }
     }
 
+    /// How many servers there are: the last one leads.
+    pub(super) const fn servers(&self) -> u8 {
+        if self.faults.lags > 0 { self.nodes + 1 } else { 1 }
+    }
+
+    /// The server that a node uses.
+    pub(super) const fn server_of(&self, node: u8) -> ServerId {
+        if self.faults.lags > 0 { ServerId(node + 1) } else { ServerId::FIRST }
+    }
+
+    /// The server that has everything.
+    pub(super) const fn newest(&self) -> ServerId {
+        ServerId(self.servers())
+    }
+
     pub(super) fn global(&self, index: u8) -> Name {
         name(if index == 0 { "g" } else { "h" })
     }
@@ -151,31 +232,30 @@ impl World {
         Directory::Service(name("s"))
     }
 
-    pub(super) fn instance(&self, node: u8) -> (Directory, Name, Vec<u8>) {
-        (Self::directory(), name(&format!("i{node}")), self.payload.to_vec())
+    /// What a node registers, the how manieth time in this life: each time it has another payload, if it has any.
+    pub(super) fn instance(&self, life: Life, edition: u8) -> (Directory, Name, Vec<u8>) {
+        let payload = self.payload.repeat(usize::from(edition) + life.number as usize % 8);
+        (Self::directory(), name(&format!("i{}", life.node)), payload)
+    }
+}
+
+impl World {
+    /// What it is, and what bounds it, in a line.
+    #[must_use]
+    pub fn bounds(&self) -> String {
+        let Self { about, nodes, globals, horizon, .. } = self;
+        let faults = self.faults.counts().into_iter().zip(Faults::NAMES).filter(|(count, _)| *count > 0);
+        let faults: String = faults.map(|(count, what)| format!(", {what} <= {count}")).collect();
+        format!("{about}; {nodes} nodes, {globals} globals, {horizon:?}{faults}")
     }
 }
 
 impl fmt::Display for World {
-    /// Its bounds, in a line.
+    /// Its bounds, and how many states it has, in a line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Faults { breaks, expiries, lapses, stalls, crashes, resignations } = self.faults;
-        write!(f, "{}; {} nodes, {} globals, {:?}", self.about, self.nodes, self.globals, self.horizon)?;
-        for (count, what) in [
-            (breaks, "breaks"),
-            (expiries, "expiries"),
-            (lapses, "lapses"),
-            (stalls, "stalls"),
-            (crashes, "crashes"),
-            (resignations, "resignations"),
-        ] {
-            if count > 0 {
-                write!(f, ", {what} <= {count}")?;
-            }
-        }
         match self.states {
-            Some(states) => write!(f, "; {states} states"),
-            None => f.write_str("; not pinned"),
+            Some(states) => write!(f, "{}; {states} states", self.bounds()),
+            None => write!(f, "{}; not exhausted", self.bounds()),
         }
     }
 }

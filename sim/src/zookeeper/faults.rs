@@ -96,6 +96,15 @@ impl Ensemble {
         self.server_mut(server).is_held = true;
     }
 
+    /// Whether `server` [lags](Self::hold).
+    ///
+    /// # Panics
+    /// When there is no such server.
+    #[must_use]
+    pub fn is_held(&self, server: ServerId) -> bool {
+        self.server(server).is_held
+    }
+
     /// `server` applies what is committed, now and from now on.
     ///
     /// # Panics

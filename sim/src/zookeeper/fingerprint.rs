@@ -6,14 +6,20 @@ use super::Ensemble;
 
 impl Ensemble {
     /// Feeds everything to `state` that answers can depend on while no link between servers is slow or cut: trees, watches,
-    /// sessions, connections, and how many sessions began. Left out are what only numbers things that are equal or not
+    /// sessions, connections, how many sessions began, and what a server
+    /// that lags has not applied yet. Left out are what only numbers things that are equal or not
     /// (tickets, terms), access control lists, and dates: the caller's clock must stand still.
     ///
     /// # Panics
-    /// When a request is waiting, or a server holds back what is committed.
+    /// When a request is waiting.
     pub(crate) fn fingerprint(&self, state: &mut impl Hasher) {
         for server in &self.servers {
-            assert!(!server.is_held, "what is held back is not in the fingerprint");
+            server.is_held.hash(state);
+            let mut applied = server.applied;
+            while let Some(transaction) = self.log.after(applied) {
+                transaction.hash_changes(state);
+                applied += 1;
+            }
             server.replica.applied.hash(state);
             for (path, znode) in
                 server.replica.tree.iter().filter(|(path, _)| !path.starts_with("/zookeeper"))
