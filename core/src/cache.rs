@@ -188,7 +188,7 @@ impl Cache {
         self.reading.remove(&znode);
         match outcome {
             Ok(Reply::Data { data, stat }) if znode.has_payload => {
-                self.apply_payload(znode.name, data, &stat)
+                self.apply_payload(znode.name, data, &stat, out);
             }
             Ok(Reply::Data { .. }) => self.add(znode.name),
             Err(OpError::Refused(ErrorCode::NoNode)) => self.leave(znode),
@@ -223,6 +223,10 @@ impl Cache {
                 self.leaving.remove(&znode);
                 // A read under way was sent before this event was delivered, but may have been answered before
                 // the change: its answer is not waited for.
+                let is_reading = self.reading.contains_key(&znode);
+                if is_reading && out.config.is_mutated(Mutation::EventDuringReadIgnored) {
+                    return;
+                }
                 self.reading.remove(&znode);
                 self.wanted.insert(znode);
             }
@@ -371,10 +375,11 @@ impl Cache {
         entry.is_plain = true;
     }
 
-    fn apply_payload(&mut self, name: Name, data: Vec<u8>, stat: &Stat) {
+    fn apply_payload(&mut self, name: Name, data: Vec<u8>, stat: &Stat, out: &Outbox) {
         let version = (stat.czxid, stat.mzxid);
         let entry = self.entries.entry(name.clone()).or_default();
-        if entry.payload.as_ref().is_some_and(|old| old.version >= version) {
+        let is_old = entry.payload.as_ref().is_some_and(|old| old.version >= version);
+        if is_old && !out.config.is_mutated(Mutation::OlderPayloadApplied) {
             return;
         }
         let is_new = !entry.is_there();
@@ -411,6 +416,9 @@ impl Cache {
             return;
         }
         let is_complete = self.reading.is_empty() && self.wanted.is_empty();
+        if out.config.is_mutated(Mutation::RemovedBeforeReplaced) {
+            mem::take(&mut self.leaving).into_iter().for_each(|znode| self.remove(znode));
+        }
         if is_complete
             && self.is_hearsay
             && self.leaves_nothing()

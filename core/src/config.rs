@@ -105,14 +105,17 @@ impl Config {
         crate::layout::Layout::new(&self.root).term(global)
     }
 
-    pub(crate) fn is_mutated(&self, mutation: crate::mutation::Mutation) -> bool {
+    /// The guard that is taken out; nothing, in a build without the feature `mutations`.
+    #[must_use]
+    pub const fn mutation(&self) -> Option<crate::mutation::Mutation> {
         #[cfg(feature = "mutations")]
-        return self.mutation == Some(mutation);
+        return self.mutation;
         #[cfg(not(feature = "mutations"))]
-        {
-            let _ = mutation;
-            false
-        }
+        None
+    }
+
+    pub(crate) fn is_mutated(&self, mutation: crate::mutation::Mutation) -> bool {
+        self.mutation() == Some(mutation)
     }
 
     /// Whether this configuration can be safe and live.

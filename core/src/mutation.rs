@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 macro_rules! mutations {
     (
         found { $($(#[doc = $doc:literal])* $name:ident,)* }
-        scripted { $($(#[doc = $scripted_doc:literal])* $scripted:ident,)* }
+        sought { $($(#[doc = $sought_doc:literal])* $sought:ident,)* }
+        spare { $($(#[doc = $spare_doc:literal])* $spare:ident,)* }
     ) => {
         /// A guard of the protocol. With the crate's feature `mutations`, `Config::mutation` takes one of them out;
         /// without it there is no such field, and every guard stands.
@@ -14,22 +15,27 @@ macro_rules! mutations {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Mutation {
             $($(#[doc = $doc])* $name,)*
-            $($(#[doc = $scripted_doc])* $scripted,)*
+            $($(#[doc = $sought_doc])* $sought,)*
+            $($(#[doc = $spare_doc])* $spare,)*
         }
 
         impl Mutation {
             /// All that the explorer finds.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// Those that a scenario of the museum is known to find, and the explorer is not, as yet.
-            pub const SCRIPTED: &'static [Self] = &[$(Self::$scripted,)*];
+            /// Those that the explorer has not found as yet: what is wrong then is too rare.
+            pub const SOUGHT: &'static [Self] = &[$(Self::$sought,)*];
+
+            /// Those that nobody misses alone: what is said of each says what else does their work.
+            pub const SPARE: &'static [Self] = &[$(Self::$spare,)*];
 
             /// What it is called.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$name => stringify!($name),)*
-                    $(Self::$scripted => stringify!($scripted),)*
+                    $(Self::$sought => stringify!($sought),)*
+                    $(Self::$spare => stringify!($spare),)*
                 }
             }
 
@@ -38,7 +44,8 @@ macro_rules! mutations {
             pub const fn meaning(self) -> &'static str {
                 match self {
                     $(Self::$name => concat!($($doc,)*).trim_ascii(),)*
-                    $(Self::$scripted => concat!($($scripted_doc,)*).trim_ascii(),)*
+                    $(Self::$sought => concat!($($sought_doc,)*).trim_ascii(),)*
+                    $(Self::$spare => concat!($($spare_doc,)*).trim_ascii(),)*
                 }
             }
         }
@@ -71,6 +78,8 @@ mutations! {
         NobodyVacates,
         /// A silent holder is taken over without waiting for W (rule 9).
         NoWait,
+        /// Who waits out a silence allows for no difference in the rates of clocks (rule 9).
+        NoClockRate,
         /// A newer version of a holder's record does not end its silence (rule 8).
         SilenceNotBroken,
         /// A holder whose record was not read yet is taken for dead (rule 9).
@@ -89,6 +98,8 @@ mutations! {
         ReleaseForgotten,
         /// A term is released at whatever version it is by now (rule 6).
         ReleaseAtAnyVersion,
+        /// That an application has stopped ends the term that runs, whichever it was said of.
+        StoppedOfAnyTerm,
         /// A term that waits for the lease to be extended is not told when it is (rule 4).
         PendingNotWoken,
         /// A candidacy for one term goes on after it.
@@ -119,15 +130,48 @@ mutations! {
         FailureIsEmpty,
         /// That a directory is empty is told by word of an event and of a read, of two times.
         HearsayIsEmpty,
+        /// A cache that nobody wants any more goes on.
+        UnusedCacheKept,
         /// Requests that a session took with it are never answered.
         OrphansForgotten,
         /// Watches are taken for armed on every later connection.
         LedgerOutlivesConnection,
         /// Directories that are not there are not made.
         ParentsNotMade,
+        /// The client leaves requests unanswered that were under way when the connection broke.
+        BreakAnswersNothing,
+        /// The client does not tell one session from the next.
+        EpochNotCounted,
+        /// The client sends no pings.
+        NoPing,
     }
-    scripted {
-        /// That an application has stopped ends the term that runs, whichever it was said of.
-        StoppedOfAnyTerm,
+    sought {
+        /// A term that this node holds and does not want is kept (rule 10).
+        UnwantedTermKept,
+        /// A claim whose answer was lost is forgotten (rule 10).
+        LostClaimForgotten,
+        /// A candidate in front that was gone before it could be watched is waited for (rule 11).
+        GoneStillAwaited,
+        /// Candidates of this node that are not its candidate are left in the queue (rule 11).
+        OrphanKept,
+        /// What went from a directory is taken out before the one that came in its place is known.
+        RemovedBeforeReplaced,
+        /// Events of sessions that are over count.
+        EventOfAnySession,
+        /// The client sends what the core meant for an earlier session.
+        SentIntoNextSession,
+        /// The client keeps a session that the server has refused.
+        RefusalIsNoLoss,
+    }
+    spare {
+        /// An event during the read of a payload does not make that payload read again. By the port's contract no event is
+        /// delivered before a reply that preceded it: an answer that is still awaited shows what the event told of.
+        EventDuringReadIgnored,
+        /// An older payload takes the place of a newer one. Answers come in order, and each connection begins with a `sync`, so
+        /// an older one comes only from a leader that does not know yet that it is none any more.
+        OlderPayloadApplied,
+        /// A view that is older than one seen before is applied. As with payloads, `sync` sees to that but for a leader that does
+        /// not know yet that it is none any more; and the election does not rely on it.
+        OlderViewApplied,
     }
 }

@@ -14,6 +14,7 @@ use crate::ids::{RegistrationId, SessionEpoch, Zxid};
 use crate::input::{HostEvent, Input};
 use crate::janitor::Janitor;
 use crate::lease::Lease;
+use crate::mutation::Mutation;
 use crate::outbox::Outbox;
 use crate::output::{Directory, Event, Freshness, Holder, Instance, Output, Timer};
 use crate::path::{Name, Path};
@@ -151,7 +152,9 @@ impl Coordinator {
                 }
             }
             Input::Watch { session_epoch, event } => {
-                if session_epoch == self.out.session_epoch() && self.out.is_up() {
+                let is_current = session_epoch == self.out.session_epoch()
+                    || self.out.config.is_mutated(Mutation::EventOfAnySession);
+                if is_current && self.out.is_up() {
                     self.handle_watch(event);
                 }
             }

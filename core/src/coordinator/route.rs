@@ -136,7 +136,7 @@ impl Coordinator {
         let Some(zxid) = zxid else { return outcome };
         let epoch = in_flight.session_epoch;
         if let Some(highest) = self.highest_zxid.filter(|highest| zxid < *highest) {
-            if in_flight.shape.is_read() {
+            if in_flight.shape.is_read() && !self.out.config.is_mutated(Mutation::OlderViewApplied) {
                 return Err(OpError::Unknown);
             }
             // Not a follower that lags. (What a server does not know at all it answers with a negative zxid.)
@@ -354,6 +354,9 @@ impl Coordinator {
     }
 
     pub(super) fn drop_cache(&mut self, path: &Path) {
+        if self.out.config.is_mutated(Mutation::UnusedCacheKept) {
+            return;
+        }
         if let Some(cache) = self.caches.remove(path) {
             cache.drop_watch(&mut self.out);
         }

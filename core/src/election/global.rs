@@ -313,7 +313,9 @@ impl Global {
                 if let Some(code) = error.code() {
                     out.degraded(self.path.clone(), Some(code), "a claim is refused");
                 }
-                self.role = Role::Follower { open: Open::Lost(claim) };
+                if !out.config.is_mutated(Mutation::LostClaimForgotten) {
+                    self.role = Role::Follower { open: Open::Lost(claim) };
+                }
                 self.pause(out);
             }
             Ok(_) => self.role = Role::Follower { open: Open::Lost(claim) },
@@ -411,7 +413,7 @@ impl Global {
         let term = Term::new(version, token, Arc::clone(payload));
         if is_current && self.is_standing() {
             self.begin_term(term, out);
-        } else if is_current {
+        } else if is_current && !out.config.is_mutated(Mutation::UnwantedTermKept) {
             // Rule 10: it is ours, and not wanted.
             self.release(version, out);
         }

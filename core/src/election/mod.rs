@@ -286,7 +286,7 @@ impl Election {
             Answer::CandidateDeleted(request, outcome) => global.queue.handle_deleted(request, outcome, out),
             Answer::QueueListed(request, outcome) => global.queue.handle_list(request, outcome, out),
             Answer::QueueFenced(request, outcome) => global.queue.handle_fenced(request, &outcome, out),
-            Answer::QueueWatched(znode, outcome) => global.queue.handle_watched(&znode, &outcome),
+            Answer::QueueWatched(znode, outcome) => global.queue.handle_watched(&znode, &outcome, out),
         }
         self.advance(name, standing, out);
     }

@@ -271,9 +271,12 @@ impl Queue {
     }
 
     /// The watch on a candidate in front was set, or not: one that went before it could be set is a change.
-    pub(crate) fn handle_watched(&mut self, znode: &str, outcome: &Outcome) {
+    pub(crate) fn handle_watched(&mut self, znode: &str, outcome: &Outcome, out: &Outbox) {
         let is_there = matches!(outcome, Ok(Reply::Data { .. }));
-        if !is_there && self.ahead.iter().any(|ahead| ahead == znode) {
+        if !is_there
+            && !out.config.is_mutated(Mutation::GoneStillAwaited)
+            && self.ahead.iter().any(|ahead| ahead == znode)
+        {
             self.ahead.clear();
             self.list_again();
         }
@@ -356,7 +359,8 @@ impl Queue {
             | State::Doomed { .. } => return,
         };
         for (_, name) in queue.iter().filter(|(_, name)| is_own(name)) {
-            if own.as_ref().is_none_or(|(_, own)| own != name) {
+            let is_orphan = own.as_ref().is_none_or(|(_, own)| own != name);
+            if is_orphan && !out.config.is_mutated(Mutation::OrphanKept) {
                 let op = Op::Delete { path: self.path.join(name), version: Version::Any };
                 out.request(Owner::Nobody, op);
             }

@@ -94,6 +94,8 @@ impl Records {
             Some(State::Seen { version, since, lease }) => {
                 let silence = if out.config.is_mutated(Mutation::NoWait) {
                     Duration::ZERO
+                } else if out.config.is_mutated(Mutation::NoClockRate) {
+                    *lease
                 } else {
                     out.config.silence(*lease)
                 };

@@ -19,6 +19,8 @@ pub struct Standing<'a> {
     pub leaders: Vec<(Life, Token)>,
     /// What was last told to those who look it up or stand for it.
     pub views: Vec<(Life, Holder)>,
+    /// All who live, and what the names of their lease records begin with.
+    pub alive: &'a [(Life, String)],
 }
 
 /// Checks one global against its term record.
@@ -26,11 +28,11 @@ pub struct Standing<'a> {
 /// # Errors
 /// Nobody leads although somebody stands, the record says otherwise, or somebody believes otherwise.
 pub fn check_leaders(tree: &Tree, root: &str, standing: &Standing<'_>) -> Result<(), Violation> {
-    let Standing { global, candidates, leaders, views } = standing;
+    let Standing { global, candidates, leaders, views, alive } = standing;
     let wrong = |what: String| Err(Violation::new(PROPERTY, format!("{global}: {what}")));
-    let term = tree.get(&format!("{root}/globals/{global}/term")).map(|znode| znode.stat());
     // Odd: held.
-    let held = term.filter(|stat| stat.version % 2 == 1).map(|stat| Token(stat.mzxid));
+    let term = tree.get(&format!("{root}/globals/{global}/term")).filter(|term| term.stat().version % 2 == 1);
+    let held = term.map(|term| Token(term.stat().mzxid));
     let leader = match (candidates.as_slice(), leaders.as_slice()) {
         ([], []) => None,
         ([], [(life, _), ..]) => return wrong(format!("{life} leads it and does not stand for it")),
@@ -42,6 +44,17 @@ pub fn check_leaders(tree: &Tree, root: &str, standing: &Standing<'_>) -> Result
     let somebody_looks = leader.is_some() || !views.is_empty();
     if somebody_looks && held != leader.map(|(_, token)| token) {
         return wrong(format!("the term record says {held:?}, and the leader is {leader:?}"));
+    }
+    if let (Some(term), None) = (term, leader) {
+        // Unless it is dead: its record may be kept alive for another global, and then nobody could ever take this one.
+        let leases = format!("{root}/leases");
+        let names = |prefix: &str| {
+            tree.children(&leases)
+                .any(|name| name.starts_with(prefix) && contains(term.data(), name.as_bytes()))
+        };
+        if let Some((life, _)) = alive.iter().find(|(_, prefix)| names(prefix)) {
+            return wrong(format!("the term record names {life}, which lives and does not lead it"));
+        }
     }
     for (life, view) in views {
         let knows = match (view, leader) {
@@ -56,6 +69,10 @@ pub fn check_leaders(tree: &Tree, root: &str, standing: &Standing<'_>) -> Result
         }
     }
     Ok(())
+}
+
+fn contains(data: &[u8], part: &[u8]) -> bool {
+    data.windows(part.len()).any(|window| window == part)
 }
 
 #[cfg(test)]
@@ -88,8 +105,22 @@ mod tests {
             candidates: candidates.to_vec(),
             leaders: leaders.to_vec(),
             views: views.to_vec(),
+            alive: &[(A, "a.".into())],
         };
         check_leaders(server.tree(), "/q", &standing).is_ok()
+    }
+
+    #[test]
+    fn a_term_that_names_one_who_lives_and_does_not_lead_it_is_seen() {
+        let (mut server, _) = server(0);
+        server.set("/q/globals/g/term", b"\x01 a.1");
+        assert!(check(&server, &[], &[], &[]), "no such lease: it is dead");
+        server.create("/q/leases/a.1", b"", None);
+        assert!(!check(&server, &[], &[], &[]));
+        server.set("/q/globals/g/term", b"\x01 b.1");
+        server.set("/q/globals/g/term", b"\x01 b.1");
+        server.create("/q/leases/b.1", b"", None);
+        assert!(check(&server, &[], &[], &[]), "nobody of that name lives");
     }
 
     fn held(token: Token, own: bool) -> Holder {

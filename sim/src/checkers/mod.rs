@@ -29,7 +29,7 @@ pub use leaders::{Standing, check_leaders};
 pub use names::{LeaseNames, LeaseRecords};
 pub use owners::{Claims, check_owners};
 pub use registrations::{Mark, Wanted, check_registered, check_registrations, registered};
-pub use requests::BoundedRequests;
+pub use requests::{BoundedRequests, Burst, Wants};
 pub use tokens::RisingTokens;
 
 /// One life of one node: after a restart it is another one.
@@ -60,7 +60,7 @@ impl Violation {
     /// Whether nothing wrong happened, but something that should have happened did not.
     #[must_use]
     pub fn is_liveness(&self) -> bool {
-        matches!(self.property, "leaders" | "sessions" | "bounded events")
+        matches!(self.property, "leaders" | "leaders in time" | "sessions" | "bounded events")
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use queenright_core::Instant;
+use queenright_core::op::Op;
 
 use super::{Life, Violation};
 
@@ -52,9 +53,71 @@ impl BoundedRequests {
     }
 }
 
+/// What a node puts out at once when its connection is up: as much as it wants something, however often that was before.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Burst {
+    requests: usize,
+    watches: usize,
+}
+
+/// What a node wants at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Wants {
+    /// Instances that it registers, and those that it withdraws.
+    pub registrations: usize,
+    /// Directories that it follows.
+    pub subscriptions: usize,
+    /// Globals.
+    pub globals: usize,
+}
+
+impl Burst {
+    /// Counts a request.
+    pub fn requested(&mut self, op: &Op) {
+        self.requests += 1;
+        self.watches += usize::from(matches!(op, Op::AddWatch { .. }));
+    }
+
+    /// That was all of them.
+    ///
+    /// # Errors
+    /// When there were more than `wants` is good for.
+    pub fn check(self, life: Life, wants: Wants) -> Result<(), Violation> {
+        let Wants { registrations, subscriptions, globals } = wants;
+        // A beat or a new lease, and a `sync`; a write and a read; a watch and a list; the term, the queue, a release.
+        let max = 2 + 2 * registrations + 2 * subscriptions + 3 * globals;
+        let Self { requests, watches } = self;
+        if watches > subscriptions || requests > max {
+            let detail = format!(
+                "{life} put out {requests} requests when its connection was up, {watches} of them watches, and wants at most {wants:?}"
+            );
+            return Err(Violation::new(PROPERTY, detail));
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use queenright_core::Path;
+
     use super::*;
+
+    #[test]
+    fn a_reconnect_costs_what_is_wanted_and_no_more() {
+        let life = Life { node: 0, number: 0 };
+        let wants = Wants { registrations: 1, subscriptions: 1, globals: 0 };
+        let watch = Op::AddWatch { path: Path::root() };
+        let burst = |watches: usize, others: usize| {
+            let mut burst = Burst::default();
+            (0..watches).for_each(|_| burst.requested(&watch));
+            (0..others).for_each(|_| burst.requested(&Op::Sync { path: Path::root() }));
+            burst
+        };
+        assert_eq!(burst(1, 5).check(life, wants), Ok(()));
+        assert!(burst(1, 6).check(life, wants).is_err(), "a read of something that is not wanted any more");
+        assert!(burst(2, 0).check(life, wants).is_err(), "a watch for a directory that nobody follows");
+    }
 
     #[test]
     fn a_hot_loop_is_seen_and_a_steady_pace_is_not() {

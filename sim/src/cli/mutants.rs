@@ -25,7 +25,7 @@ const STRETCH: u64 = 1 << 32;
 const NAMES: OneOf = OneOf {
     what: "mutation",
     listed: "queenright-sim mutants --list",
-    names: || Mutation::ALL.iter().map(|mutation| mutation.name()).collect(),
+    names: || Mutation::ALL.iter().chain(Mutation::SOUGHT).map(|mutation| mutation.name()).collect(),
 };
 
 /// Take the guards of the protocol out, one at a time, and count the seeds until a checker misses it.
@@ -75,8 +75,10 @@ struct Found {
 }
 
 pub(crate) fn run(settings: &Settings) -> Result<ExitCode, String> {
-    let is_chosen = |known: &&Mutation| settings.names.is_empty() || settings.names.contains(&known.name());
-    let chosen = || Mutation::ALL.iter().filter(is_chosen).copied();
+    let is_named = |known: &&Mutation| settings.names.contains(&known.name());
+    let is_chosen = |known: &&Mutation| settings.names.is_empty() || is_named(known);
+    let sought = || Mutation::SOUGHT.iter().filter(is_named);
+    let chosen = || Mutation::ALL.iter().filter(is_chosen).chain(sought()).copied();
     if settings.list {
         chosen().for_each(|mutation| println!("{:<26} {}", mutation.name(), mutation.meaning()));
         return Ok(ExitCode::SUCCESS);
@@ -192,5 +194,17 @@ fn markdown(results: &[(Mutation, Option<Found>)], settings: &Settings) -> Strin
             }
         };
     }
+    text.push_str(
+        "\n## Guards that are not missed yet\n\nTheir absence is too rare for the explorer as it is.\n\n",
+    );
+    text.extend(Mutation::SOUGHT.iter().map(item));
+    text.push_str(
+        "\n## Guards that nobody misses alone\n\nSomething else does the same, and it says what.\n\n",
+    );
+    text.extend(Mutation::SPARE.iter().map(item));
     text
+}
+
+fn item(mutation: &Mutation) -> String {
+    format!("- `{}`: {}\n", mutation.name(), mutation.meaning())
 }

@@ -63,5 +63,21 @@ pub const fn hunt(guard: Mutation) -> Hunt {
             Hunt::Not("losses are told one by one here, those of a lost session, too")
         }
         Mutation::StoppedOfAnyTerm => Hunt::Not("an application here never speaks of a term that is over"),
+        Mutation::NoClockRate
+        | Mutation::UnusedCacheKept
+        | Mutation::BreakAnswersNothing
+        | Mutation::EpochNotCounted
+        | Mutation::NoPing
+        | Mutation::UnwantedTermKept
+        | Mutation::LostClaimForgotten
+        | Mutation::GoneStillAwaited
+        | Mutation::OrphanKept
+        | Mutation::RemovedBeforeReplaced
+        | Mutation::EventOfAnySession
+        | Mutation::SentIntoNextSession
+        | Mutation::RefusalIsNoLoss
+        | Mutation::EventDuringReadIgnored
+        | Mutation::OlderPayloadApplied
+        | Mutation::OlderViewApplied => Hunt::Not("no world was made for it as yet"),
     }
 }

@@ -164,14 +164,12 @@ impl Application {
         }
     }
 
-    /// The application of a term has come to its end. Returns whether it is this term's.
-    pub(super) fn stopped(&mut self, global: u8, token: Token) -> bool {
-        match self.terms.get_mut(&global) {
-            Some(term) if term.token() == token => {
-                *term = Term::Stopped { token };
-                true
-            }
-            Some(_) | None => false,
+    /// The application of a term has come to its end, perhaps after the term.
+    pub(super) fn stopped(&mut self, global: u8, token: Token) {
+        if let Some(term) = self.terms.get_mut(&global)
+            && term.token() == token
+        {
+            *term = Term::Stopped { token };
         }
     }
 

@@ -7,7 +7,7 @@ use queenright_core::{Directory, Instant};
 use super::process::Process;
 use super::world::World;
 use crate::checkers::{
-    Claims, Contents, Standing, Violation, check_leaders, check_owners, check_registrations,
+    Claims, Contents, Life, Standing, Violation, check_leaders, check_owners, check_registrations,
 };
 use crate::zookeeper::Role;
 
@@ -49,9 +49,27 @@ impl World<'_> {
             claims.insert(session, Claims { life, instances, queues });
         }
         check_owners(tree, root, &claims)?;
-        self.standings().try_for_each(|standing| check_leaders(tree, root, &standing))?;
+        let alive = self.alive();
+        self.standings(&alive).try_for_each(|standing| check_leaders(tree, root, &standing))?;
         self.server.check_invariants();
         self.check_servers()
+    }
+
+    /// Every global that somebody stands for is led.
+    ///
+    /// # Errors
+    /// The first one that is not.
+    pub(super) fn check_led(&self) -> Result<(), Violation> {
+        for Standing { global, candidates, leaders, .. } in self.standings(&[]) {
+            if leaders.is_empty() && !candidates.is_empty() {
+                let within = self.plan.led_within();
+                let detail = format!(
+                    "{global}: nobody leads it {within:?} after all has healed, and {candidates:?} stand for it"
+                );
+                return Err(Violation::new("leaders in time", detail));
+            }
+        }
+        Ok(())
     }
 
     /// All servers serve, and have come to the same state.
@@ -97,11 +115,17 @@ impl World<'_> {
         self.nodes.iter().filter_map(|node| node.running())
     }
 
-    fn standings(&self) -> impl Iterator<Item = Standing<'_>> {
-        (0..).zip(&self.names.globals).map(|(number, global)| {
+    /// All who live, and what the names of their lease records begin with.
+    fn alive(&self) -> Vec<(Life, String)> {
+        let prefix = |process: &Process| format!("{}.", process.core.config().incarnation);
+        self.processes().map(|process| (process.life, prefix(process))).collect()
+    }
+
+    fn standings<'a>(&'a self, alive: &'a [(Life, String)]) -> impl Iterator<Item = Standing<'a>> {
+        (0..).zip(&self.names.globals).map(move |(number, global)| {
             let believers: BTreeSet<_> = self.checks.belief.believers(self.now, global).collect();
             let mut standing =
-                Standing { global, candidates: Vec::new(), leaders: Vec::new(), views: Vec::new() };
+                Standing { global, candidates: Vec::new(), leaders: Vec::new(), views: Vec::new(), alive };
             for process in self.processes() {
                 let (life, application) = (process.life, &process.application);
                 if application.candidacies.contains_key(&number) {

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use queenright_core::mutation::Mutation;
 use queenright_core::op::OpError;
 use queenright_core::wire::client::{self, Break, Matching, Output};
 use queenright_core::wire::{Acl, ErrorCode, Request as Record, WatchedEvent};
@@ -92,6 +93,7 @@ impl Client {
         Plan { seed, servers, session_timeout, client: plan, .. }: &Plan,
         node: u8,
         life: u32,
+        guard: Option<Mutation>,
     ) -> Self {
         let (plan, timeout, servers) = (*plan, *session_timeout, *servers);
         let key = mix(*seed, 2 << 48 | u64::from(node) << 32 | u64::from(life));
@@ -105,6 +107,7 @@ impl Client {
             acl: env.acl.to_vec(),
             ..client::Config::new(usize::from(servers))
         };
+        let config = config.without(guard);
         let mut client = Self {
             node,
             life,

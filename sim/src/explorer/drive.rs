@@ -1,7 +1,7 @@
 //! Driving one coordinator: an input, its outputs, their effects, and the checks on the way.
 
-use queenright_core::op::{OpError, Reply, WriteReply};
-use queenright_core::output::{RegistrationStatus, StopReason};
+use queenright_core::op::{Change, OpError, Reply, WriteReply};
+use queenright_core::output::{InstanceChange, RegistrationStatus, SessionStatus, StopReason};
 use queenright_core::{
     Coordinator, Event, Freshness, HostEvent, Input, Instant, Output, SessionEvent, Token,
 };
@@ -12,9 +12,9 @@ use super::queue::Due;
 use super::shape::Shape;
 use super::show;
 use super::sometimes::Reached;
-use super::workload::stop_time;
+use super::workload::{INSTANCES, stop_time};
 use super::world::World;
-use crate::checkers::{Violation, check_registered};
+use crate::checkers::{Burst, Violation, Wants, check_registered};
 use crate::timeline::{Belief, What};
 
 /// Timers fire up to this fraction of a lease late.
@@ -27,7 +27,21 @@ impl World<'_> {
         let Some(process) = self.nodes[usize::from(node)].process_of(life) else { return Ok(()) };
         let Some(input) = process.client.deliver(now, lane) else { return Ok(()) };
         self.observe_input(node, &input)?;
-        self.drive(node, |core, local| core.handle_input(local, input))
+        self.drive(node, |core, local| core.handle_input(local, input))?;
+        self.check_burst(node)
+    }
+
+    /// What a node put out when its connection was up.
+    fn check_burst(&mut self, node: u8) -> Result<(), Violation> {
+        let Some(process) = self.nodes[usize::from(node)].process() else { return Ok(()) };
+        let Some(burst) = process.burst.take() else { return Ok(()) };
+        let wants = Wants {
+            // Its membership, and in each service instances of its own; one that was withdrawn may still have to go.
+            registrations: 1 + usize::from(self.plan.services) * usize::from(INSTANCES) * 2,
+            subscriptions: process.application.subscriptions.len(),
+            globals: usize::from(self.plan.globals),
+        };
+        burst.check(process.life, wants)
     }
 
     /// The core's earliest deadline has come, or an earlier one that was moved.
@@ -43,9 +57,8 @@ impl World<'_> {
     /// The application of a term has stopped, and says so.
     pub(super) fn stopped(&mut self, node: u8, life: u32, global: u8, token: Token) -> Result<(), Violation> {
         let Some(process) = self.nodes[usize::from(node)].process_of(life) else { return Ok(()) };
-        if !process.application.stopped(global, token) {
-            return Ok(());
-        }
+        // Said also when the term was over before: by then the next one may be running.
+        process.application.stopped(global, token);
         let global = self.names.globals[usize::from(global)].clone();
         let input = Input::Host(HostEvent::Stopped { global, token });
         self.observe_input(node, &input)?;
@@ -133,11 +146,20 @@ impl World<'_> {
                 if session_epoch.0 > 1 && process.application.leads(local) {
                     self.sometimes.reach(Reached::LedAcrossSessions);
                 }
+                process.told_gone.clear();
                 self.checks.caches.connected(self.now, life);
             }
-            Input::Session(SessionEvent::Reconnected) => self.checks.caches.connected(self.now, life),
+            Input::Session(SessionEvent::Reconnected) => {
+                process.told_gone.clear();
+                self.checks.caches.connected(self.now, life);
+            }
             Input::Session(SessionEvent::Lost) => process.told_session = None,
-            Input::Session(SessionEvent::Suspended) | Input::Watch { .. } => {}
+            Input::Session(SessionEvent::Suspended) => {}
+            Input::Watch { event, .. } => {
+                if event.change == Change::Deleted {
+                    process.told_gone.insert(event.path.file_name().to_owned());
+                }
+            }
             Input::Host(HostEvent::Stopped { global, token }) => {
                 self.checks.alternation.stopped(life, global, *token);
             }
@@ -187,6 +209,9 @@ impl World<'_> {
                     self.checks.still.requested(self.now, life)?;
                 }
                 self.checks.names.requested(life, &request.op)?;
+                if let Some(burst) = &mut process.burst {
+                    burst.requested(&request.op);
+                }
                 if let Some(shape) = Shape::of(&request.op) {
                     process.open.insert(request.id, shape);
                 }
@@ -199,6 +224,10 @@ impl World<'_> {
                 Ok(())
             }
             Output::Event(event) => {
+                if let Event::Session(SessionStatus::Connected { .. } | SessionStatus::Reconnected) = event {
+                    // What it put out before that was due anyway.
+                    process.burst = Some(Burst::default());
+                }
                 self.checks.alternation.event(local, life, event)?;
                 self.checks.completion.event(life, event);
                 self.observe_event(node, event)
@@ -214,15 +243,21 @@ impl World<'_> {
                 if !process.acknowledged.remove(token) {
                     self.sometimes.reach(Reached::ClaimLostAndAdopted);
                 }
+                if process.lapsed.remove(global) {
+                    self.sometimes.reach(Reached::LapsedAndReturned);
+                }
                 let before = self.checks.tokens.elected(life, global, *token)?;
                 if before.is_some_and(|before| before.node != node) {
                     self.sometimes.reach(Reached::HandedOver);
                 }
                 Reached::Elected
             }
-            Event::Stop { reason, .. } => match reason {
+            Event::Stop { reason, global, .. } => match reason {
                 StopReason::Resigned => Reached::StopByResignation,
-                StopReason::LeaseRanOut => Reached::StopByLeaseEnd,
+                StopReason::LeaseRanOut => {
+                    process.lapsed.insert(global.clone());
+                    Reached::StopByLeaseEnd
+                }
                 // Only an outside hand on a lease or a term leads there: whoever deletes a record by the rules waits
                 // until nobody believes in it.
                 StopReason::LeaseLost | StopReason::Deposed => return Ok(()),
@@ -253,7 +288,19 @@ impl World<'_> {
                 }
                 match (before, freshness) {
                     (Freshness::Loading, Freshness::Fresh) => Reached::CacheFresh,
-                    (Freshness::Stale { .. }, Freshness::Fresh) => Reached::CacheFreshAgain,
+                    (Freshness::Stale { .. }, Freshness::Fresh) => {
+                        let is_unheard = |change: &InstanceChange| match change {
+                            InstanceChange::Removed(name) => {
+                                let told = &process.told_gone;
+                                !told.contains(name.as_str()) && !told.contains(&format!("{name}+"))
+                            }
+                            InstanceChange::Added(_) | InstanceChange::Updated(_) => false,
+                        };
+                        if changes.iter().any(is_unheard) {
+                            self.sometimes.reach(Reached::DeletionSeenByListing);
+                        }
+                        Reached::CacheFreshAgain
+                    }
                     (_, Freshness::Stale { .. }) => Reached::CacheStale,
                     (_, Freshness::Fresh | Freshness::Loading | Freshness::Unknown) => return Ok(()),
                 }

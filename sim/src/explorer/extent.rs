@@ -60,6 +60,14 @@ impl Plan {
         if self.lease.is_zero() || self.session_timeout.is_zero() || self.tick.is_zero() {
             return Err("lease, session_timeout and tick must be longer than nothing".to_owned());
         }
+        let is_within = |rate: u32| rate <= self.clock_rate_ppm;
+        let rates = self.nodes.iter().map(|node| node.clock_rate_ppm.unsigned_abs());
+        if self.clock_rate_ppm >= CLOCK_RATE_PPM_END || !rates.clone().all(is_within) {
+            let (fastest, bound) = (rates.max().unwrap_or(0), self.clock_rate_ppm);
+            return Err(format!(
+                "a clock is {fastest} millionths off, and clock_rate_ppm allows {bound}, of less than {CLOCK_RATE_PPM_END}"
+            ));
+        }
         if self.network.delay_min > self.network.delay_max {
             return Err("network.delay_min is longer than network.delay_max".to_owned());
         }
@@ -116,6 +124,8 @@ impl Plan {
     }
 }
 
+/// No clock is so far off, in millionths: core allows no more.
+const CLOCK_RATE_PPM_END: u32 = 100_000;
 /// More than any finding ever needed.
 const SERVERS_MAX: u8 = 9;
 /// More than any finding ever needed.

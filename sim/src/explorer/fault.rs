@@ -239,6 +239,8 @@ pub(super) struct Limits {
     pub(super) lease: Duration,
     pub(super) session: Duration,
     pub(super) heal_at: Duration,
+    /// ρ.
+    pub(super) clock_rate_ppm: u32,
 }
 
 /// How many requests of a node a fault may be tied to.

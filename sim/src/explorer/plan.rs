@@ -16,8 +16,10 @@ const FAULTS_MAX: u64 = 14;
 const OUTAGES_MAX: u64 = 6;
 /// The most steps of the workload of one plan, beside what every node does at its start.
 const ACTIONS_MAX: u64 = 16;
-/// ρ, and so the fastest and the slowest clock.
-pub(super) const CLOCK_RATE_PPM: u32 = 5_000;
+/// ρ by default, and so the fastest and the slowest clock of most runs.
+const CLOCK_RATE_PPM: u32 = 5_000;
+/// ρ of the others: so large that a message fits between the end of a lease by one clock and by another.
+const CLOCK_RATE_PPM_LARGE: u32 = 50_000;
 
 /// The labels of the streams of choices that a seed is mixed into.
 mod label {
@@ -28,6 +30,7 @@ mod label {
     pub(super) const CLIENT: u64 = 5;
     pub(super) const NETWORK: u64 = 6;
     pub(super) const ENSEMBLE: u64 = 7;
+    pub(super) const CLOCKS: u64 = 8;
 }
 
 /// A run before it happens.
@@ -53,6 +56,9 @@ pub struct Plan {
     /// L.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
+    /// ρ, in millionths: no clock is faster or slower by more.
+    #[serde(default = "usual_clocks")]
+    pub clock_rate_ppm: u32,
     /// What clients ask for.
     #[serde(with = "humantime_serde")]
     pub session_timeout: Duration,
@@ -243,10 +249,15 @@ impl Plan {
             lease,
             session: session_timeout,
             heal_at,
+            clock_rate_ppm: if Draw::new(seed, label::CLOCKS).one_in(4) {
+                CLOCK_RATE_PPM_LARGE
+            } else {
+                CLOCK_RATE_PPM
+            },
         };
         let stop_time_max = lease / u32::from(draw.pick(&[100_u8, 10, 3]));
         const RETRIES: u32 = 4;
-        let silence = lease + lease * 2 * CLOCK_RATE_PPM / 1_000_000;
+        let silence = lease + lease * 2 * limits.clock_rate_ppm / 1_000_000;
         // Old sessions and silent holders are gone, look-ups have vacated (2 s and a jitter after W), and
         // whatever waits for a retry has had some.
         let quiet = (session_timeout + tick) * 2 + silence * 3 + Duration::from_secs(4) + lease * RETRIES;
@@ -257,6 +268,7 @@ impl Plan {
             globals: limits.globals,
             services: limits.services,
             lease,
+            clock_rate_ppm: limits.clock_rate_ppm,
             session_timeout,
             tick,
             heal_at,
@@ -274,6 +286,17 @@ impl Plan {
 }
 
 impl Plan {
+    /// How long after the faults have ended every global that somebody stands for is led at the latest, by a single server:
+    /// a connection that stood still is given up, another one is made, dead sessions leave the queue, a dead holder's silence
+    /// lasts, and then it is a turn, with a retry on the way.
+    #[must_use]
+    pub fn led_within(&self) -> Duration {
+        const TURN: Duration = Duration::from_millis(500);
+        let silence = self.lease + self.lease * 2 * self.clock_rate_ppm / 1_000_000;
+        let reconnect = self.client.connection_timeout + self.client.reconnect_max;
+        reconnect + self.session_timeout + self.tick * 2 + silence + TURN + self.lease
+    }
+
     /// The plan of a seed, and beside it up to seven nodes, one to five servers with outages, clients that may not tell
     /// that a session is over, queues whose numbers wrap around; most end as soon as all has settled.
     #[must_use]
@@ -292,6 +315,7 @@ impl Plan {
             lease: plan.lease,
             session: plan.session_timeout,
             heal_at: plan.heal_at,
+            clock_rate_ppm: plan.clock_rate_ppm,
         };
         for _ in 0..draw.pick(&[0, 0, 0, 1, 2]) {
             plan.nodes.push(NodePlan::draw(seed, limits.nodes, &limits));
@@ -309,6 +333,11 @@ impl Plan {
 /// What plans had before there could be several.
 const fn one_server() -> u8 {
     1
+}
+
+/// What plans had before they could differ.
+const fn usual_clocks() -> u32 {
+    CLOCK_RATE_PPM
 }
 
 /// ZooKeeper's own.
@@ -336,14 +365,14 @@ fn actions(seed: u64, limits: &Limits) -> Vec<Action> {
 impl NodePlan {
     fn draw(seed: u64, node: u8, limits: &Limits) -> Self {
         let mut draw = Draw::new(seed, super::mix::mix(label::PROFILE, u64::from(node)));
-        let bound = i32::try_from(CLOCK_RATE_PPM).unwrap_or(0);
+        let bound = i32::try_from(limits.clock_rate_ppm).unwrap_or(0);
         Self {
             clock_origin: draw.below(1 << 50),
             clock_rate_ppm: match draw.below(4) {
                 0 => bound,
                 1 => -bound,
                 2 => 0,
-                _ => i32::try_from(draw.below(u64::from(2 * CLOCK_RATE_PPM))).unwrap_or(0) - bound,
+                _ => i32::try_from(draw.below(u64::from(2 * limits.clock_rate_ppm))).unwrap_or(0) - bound,
             },
             start_at: if draw.one_in(2) {
                 Duration::ZERO
@@ -407,8 +436,9 @@ impl fmt::Display for Plan {
         )?;
         writeln!(
             f,
-            "  lease {:?}, session {:?} (tick {:?}), slowest stop {:?}, one stale read in {}; heals at {:?}, ends {:?} later, {:?}",
+            "  lease {:?}, clocks ±{} ppm, session {:?} (tick {:?}), slowest stop {:?}, one stale read in {}; heals at {:?}, ends {:?} later, {:?}",
             self.lease,
+            self.clock_rate_ppm,
             self.session_timeout,
             self.tick,
             self.stop_time_max,

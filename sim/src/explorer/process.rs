@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use queenright_core::{Coordinator, Instant, Output, RequestId, SessionId, Token};
+use queenright_core::{Coordinator, Instant, Name, Output, RequestId, SessionId, Token};
 
 use super::alarm::Alarm;
 use super::application::Application;
 use super::client::Client;
 use super::clock::Clock;
 use super::shape::Shape;
-use crate::checkers::Life;
+use crate::checkers::{Burst, Life};
 
 /// A node.
 #[derive(Debug)]
@@ -47,6 +47,12 @@ pub(super) struct Process {
     pub(super) open: BTreeMap<RequestId, Shape>,
     /// The terms whose beginning was acknowledged.
     pub(super) acknowledged: BTreeSet<Token>,
+    /// What it puts out while it hears that its connection is up.
+    pub(super) burst: Option<Burst>,
+    /// Globals that it led until its lease ran out.
+    pub(super) lapsed: BTreeSet<Name>,
+    /// The names of znodes of which it was told on this connection that they are gone.
+    pub(super) told_gone: BTreeSet<String>,
 }
 
 /// Whether a process runs or stands still.

@@ -37,6 +37,8 @@ pub(super) enum Due {
     Action(u32),
     /// A paused node runs again, unless it was paused anew.
     Resume { node: u8, life: u32 },
+    /// By now all globals are led.
+    Led,
     /// A crashed node starts again.
     Restart { node: u8 },
     /// From now on nothing breaks.

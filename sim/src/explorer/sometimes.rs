@@ -42,6 +42,8 @@ reached! {
     FinishedByItself,
     /// An application was not done when its deadline passed.
     StoppedTooLate,
+    /// A node that led until its lease ran out led again, and was the same process.
+    LapsedAndReturned,
     /// A node led on although it had lost its session.
     LedAcrossSessions,
     /// A paused node woke up after the end of its belief.
@@ -70,6 +72,8 @@ reached! {
     CacheStale,
     /// A cache was told that its directory is empty.
     CacheEmpty,
+    /// An instance was gone from a cache of which no event had told, only a list after a gap.
+    DeletionSeenByListing,
     /// A node was closed.
     Closed,
     /// The server ended a session by itself.

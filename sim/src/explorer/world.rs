@@ -14,7 +14,7 @@ use super::fault::When;
 use super::mix::{mix, nanos, scale};
 use super::network::{Network, Sender, ToServer};
 use super::outage::Outages;
-use super::plan::{CLOCK_RATE_PPM, Ending, Plan};
+use super::plan::{Ending, Plan};
 use super::process::{Node, Pause, Presence, Process};
 use super::queue::{Due, Queue};
 use super::sometimes::{Reached, Sometimes};
@@ -174,7 +174,9 @@ impl<'a> World<'a> {
         }
         self.queue.at(self.heal_at, Due::Heal);
         self.queue.at(self.heal_at.after(self.plan.quiet), Due::End);
-        if self.plan.servers > 1 {
+        if self.plan.servers == 1 {
+            self.queue.at(self.heal_at.after(self.plan.led_within()), Due::Led);
+        } else {
             // Nothing is under way between servers for longer.
             self.queue.at(self.heal_at.after(self.plan.lease), Due::Tidy);
         }
@@ -233,6 +235,7 @@ impl<'a> World<'a> {
             Due::Restart { node } => self.start(node)?,
             Due::Heal => self.heal()?,
             Due::Tidy => self.tidy()?,
+            Due::Led => self.check_led()?,
             Due::Look(settled) => return Ok(self.look(settled)),
             Due::End => {
                 self.audit(self.still_from)?;
@@ -272,6 +275,7 @@ impl<'a> World<'a> {
             | Due::Restart { .. }
             | Due::Heal
             | Due::Tidy
+            | Due::Led
             | Due::Look(_)
             | Due::End => return None,
         };
@@ -409,16 +413,17 @@ impl<'a> World<'a> {
         let incarnation = Incarnation(u128::from(high) << 64 | u128::from(mix(high, low)));
         let mut config =
             Config::new(names.nodes[usize::from(number)].clone(), incarnation).with_lease(plan.lease);
-        config.clock_rate_ppm = CLOCK_RATE_PPM;
+        config.clock_rate_ppm = plan.clock_rate_ppm;
         config.retry_min = plan.lease / 50;
         config.retry_max = plan.lease;
         config.close_timeout = plan.lease * 2;
         config.janitor_period = None;
         (self.configure)(&mut config);
+        let guard = config.mutation();
         let core = Coordinator::new(config, node.clock.local(*now))
             .unwrap_or_else(|error| panic!("the plan's configuration is refused: {error}"));
         let mut env = Env { now: *now, queue, network, sometimes, acl, heal_at: *heal_at };
-        let client = Client::new(&mut env, plan, number, life.number);
+        let client = Client::new(&mut env, plan, number, life.number, guard);
         node.presence = Presence::Up(Box::new(Process {
             life,
             core,
@@ -429,6 +434,9 @@ impl<'a> World<'a> {
             told_session: None,
             open: std::collections::BTreeMap::new(),
             acknowledged: std::collections::BTreeSet::new(),
+            burst: None,
+            lapsed: std::collections::BTreeSet::new(),
+            told_gone: std::collections::BTreeSet::new(),
         }));
         self.trace.note(self.now, &(1_u8, life), |line| write!(line, "{life} starts"));
         self.recorder.record(self.now, || What::Started { life });

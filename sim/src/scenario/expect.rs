@@ -237,7 +237,7 @@ impl Museum {
     fn check_leader(&self, global: &Name) -> Result<(), Violation> {
         let believers: BTreeSet<Life> = self.checks.belief.believers(self.now, global).collect();
         let mut standing =
-            Standing { global, candidates: Vec::new(), leaders: Vec::new(), views: Vec::new() };
+            Standing { global, candidates: Vec::new(), leaders: Vec::new(), views: Vec::new(), alive: &[] };
         for process in self.processes() {
             let (life, application) = (process.life, &process.application);
             if application.candidacies.contains(global) {
@@ -262,7 +262,7 @@ impl Museum {
 
     /// As [`check_leaders`], for machines that have no term record.
     fn check_naive_leaders(&self, standing: &Standing<'_>) -> Result<(), Violation> {
-        let Standing { global, candidates, leaders, views } = standing;
+        let Standing { global, candidates, leaders, views, alive: _ } = standing;
         let wrong = |what: String| Err(Violation::new(LEADERS, format!("{global}: {what}")));
         match (candidates.as_slice(), leaders.as_slice()) {
             ([_, ..], []) => return wrong(format!("nobody leads it, and {candidates:?} stand for it")),

@@ -5,6 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::mutation::Mutation;
 use crate::path::Path;
 use crate::wire::Acl;
 
@@ -43,6 +44,9 @@ pub struct Config {
     pub chroot: Option<Path>,
     /// The most bytes of one request; what may be longer is refused and not sent.
     pub request_len_max: usize,
+    /// A guard of this client that tests take out: see [`Mutation`].
+    #[cfg(feature = "mutations")]
+    pub mutation: Option<Mutation>,
 }
 
 /// An identity and its proof, for one of the server's schemes.
@@ -71,6 +75,30 @@ impl Config {
             acl: vec![Acl::open()],
             chroot: None,
             request_len_max: REQUEST_LEN_MAX,
+            #[cfg(feature = "mutations")]
+            mutation: None,
+        }
+    }
+
+    /// Without a guard, if the feature `mutations` is there to take it out.
+    #[must_use]
+    pub fn without(self, guard: Option<Mutation>) -> Self {
+        #[cfg(feature = "mutations")]
+        return Self { mutation: guard, ..self };
+        #[cfg(not(feature = "mutations"))]
+        {
+            let _ = guard;
+            self
+        }
+    }
+
+    pub(super) fn is_mutated(&self, mutation: Mutation) -> bool {
+        #[cfg(feature = "mutations")]
+        return self.mutation == Some(mutation);
+        #[cfg(not(feature = "mutations"))]
+        {
+            let _ = mutation;
+            false
         }
     }
 }

@@ -50,6 +50,7 @@ pub use watches::{Matching, Watches};
 
 use crate::ids::{SessionEpoch, SessionId, Zxid};
 use crate::input::{Input, SessionEvent};
+use crate::mutation::Mutation;
 use crate::op::{self, Op, OpError, Outcome};
 use crate::output::Request;
 use crate::time::Instant;
@@ -190,7 +191,8 @@ impl Client {
 
     /// Sends a request of the core, or answers it at once.
     pub fn submit(&mut self, now: Instant, request: Request) {
-        let is_current = request.session_epoch == self.session_epoch;
+        let is_current = request.session_epoch == self.session_epoch
+            || self.config.is_mutated(Mutation::SentIntoNextSession);
         let State::Up(_) = &self.state else { return self.answer(&request, None, Err(OpError::Unknown)) };
         if !is_current {
             return self.answer(&request, None, Err(OpError::Unknown));
@@ -217,7 +219,10 @@ impl Client {
         if response.is_refusal() || response.session == SessionId(0) {
             let reason = if self.session.is_some() { Break::Expired } else { Break::NoSession };
             self.fall(now, reason);
-            return self.lose_session();
+            if !self.config.is_mutated(Mutation::RefusalIsNoLoss) {
+                self.lose_session();
+            }
+            return;
         }
         if response.read_only == Some(true) {
             return self.fall(now, Break::ReadOnly);
@@ -438,7 +443,9 @@ impl Client {
         if let Some(link) = self.link_mut() {
             link.pinged(now);
         }
-        self.send(now, xid::PING, Record::Ping);
+        if !self.config.is_mutated(Mutation::NoPing) {
+            self.send(now, xid::PING, Record::Ping);
+        }
     }
 
     fn send(&mut self, now: Instant, xid: i32, request: Record) {
@@ -520,6 +527,7 @@ impl Client {
     fn answer_all_unknown(&mut self) {
         for awaited in core::mem::take(&mut self.in_flight) {
             match awaited {
+                _ if self.config.is_mutated(Mutation::BreakAnswersNothing) => {}
                 Awaited::Request { request, .. } => self.answer(&request, None, Err(OpError::Unknown)),
                 Awaited::Refused { request, code } => {
                     self.answer(&request, None, Err(OpError::Refused(code)))

@@ -1,6 +1,7 @@
 //! What comes first on a connection: the credentials, and with a new session the chroot.
 
 use crate::input::SessionEvent;
+use crate::mutation::Mutation;
 use crate::time::Instant;
 use crate::wire::client::link::{Awaited, ChrootStep};
 use crate::wire::client::{Break, Client, Credentials, State};
@@ -49,7 +50,9 @@ impl Client {
             return;
         }
         let (link, established) = (*link, session.clone());
-        self.session_epoch.0 += 1;
+        if self.session_epoch.0 == 0 || !self.config.is_mutated(Mutation::EpochNotCounted) {
+            self.session_epoch.0 += 1;
+        }
         let (session_epoch, session) = (self.session_epoch, established.session);
         self.session = Some(established);
         self.state = State::Up(link);
