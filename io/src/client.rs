@@ -216,7 +216,7 @@ impl Client {
     /// [`Error::Name`], [`Error::Timeout`] when nothing could be learnt in time, [`Error::Unavailable`] when ZooKeeper
     /// does not tell. Never an empty answer instead of an error; a stale one says so.
     pub async fn get_capable(&self, service: &str) -> Result<Snapshot, Error> {
-        match self.0.handle.hub.services.get(service).map(|published| published.load()) {
+        match self.0.handle.hub.services.load(service) {
             Some(contents) => match contents.freshness {
                 Freshness::Fresh | Freshness::Stale { .. } => Ok(Snapshot::new(contents)),
                 Freshness::Loading | Freshness::Unknown => {
@@ -334,11 +334,10 @@ impl Client {
     /// # Errors
     /// [`Error::Name`], [`Error::Misuse`] for a reserved name, and [`Error::Timeout`] when nothing could be learnt in time.
     pub async fn holder(&self, global: &str) -> Result<Holder, Error> {
-        if let Some(published) = self.0.handle.hub.holders.get(global) {
-            let holder = published.load();
-            if *holder != Holder::Unknown {
-                return Ok(Holder::clone(&holder));
-            }
+        if let Some(holder) = self.0.handle.hub.holders.load(global)
+            && *holder != Holder::Unknown
+        {
+            return Ok(Holder::clone(&holder));
         }
         let global = Name::new(global)?;
         let looked_up = global.clone();

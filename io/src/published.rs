@@ -1,12 +1,12 @@
 //! A value that the driver publishes and anybody reads without asking it.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
+use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
 /// One published value: reading it costs no lock, and following it no queue.
@@ -67,12 +67,22 @@ impl<T> Published<T> {
 }
 
 /// Published values by key. The driver alone changes it, by replacing the whole map: lookups are frequent and new
-/// keys are rare.
-pub(crate) struct PublishedMap<K, T>(ArcSwap<HashMap<K, Arc<Published<T>>>>);
+/// keys are rare. Keys are what this program itself looks up, so a quick hash will do.
+pub(crate) struct PublishedMap<K, T>(ArcSwap<FxHashMap<K, Arc<Published<T>>>>);
 
 impl<K: Hash + Eq + Clone, T> PublishedMap<K, T> {
     pub(crate) fn new() -> Self {
-        Self(ArcSwap::from_pointee(HashMap::new()))
+        Self(ArcSwap::from_pointee(FxHashMap::default()))
+    }
+
+    /// The value of `key` now; counts as use.
+    pub(crate) fn load<Q>(&self, key: &Q) -> Option<Arc<T>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        // No reference is counted but the one to the value.
+        self.0.load().get(key).map(|published| published.load())
     }
 
     pub(crate) fn get<Q>(&self, key: &Q) -> Option<Arc<Published<T>>>
@@ -84,13 +94,13 @@ impl<K: Hash + Eq + Clone, T> PublishedMap<K, T> {
     }
 
     pub(crate) fn insert(&self, key: K, value: Arc<Published<T>>) {
-        let mut map = HashMap::clone(&self.0.load());
+        let mut map = FxHashMap::clone(&self.0.load());
         map.insert(key, value);
         self.0.store(Arc::new(map));
     }
 
     pub(crate) fn remove(&self, key: &K) -> Option<Arc<Published<T>>> {
-        let mut map = HashMap::clone(&self.0.load());
+        let mut map = FxHashMap::clone(&self.0.load());
         let removed = map.remove(key);
         self.0.store(Arc::new(map));
         removed

@@ -315,7 +315,7 @@ async fn idle_caches_are_dropped_unless_they_were_used() {
     }
     for _ in 0..40 {
         tokio::time::sleep(Duration::from_secs(30)).await;
-        world.hub.services.get("used").unwrap().load();
+        world.hub.services.load("used").unwrap();
     }
     assert!(world.hub.services.get("used").is_some());
     assert!(world.hub.services.get("unused").is_none(), "the next lookup begins anew");

@@ -64,7 +64,7 @@ struct Watched {
 
 impl Watched {
     async fn new(address: &str, instances: usize, payload: usize) -> Self {
-        let namespace = namespace("changes");
+        let namespace = namespace();
         // A node holds 5,000 registrations at most: there are as many clients as it takes.
         let others = client(address, &namespace).await;
         let mut registered = Vec::new();
@@ -109,7 +109,7 @@ async fn register(client: &Client, count: usize, payload: usize) -> Vec<Registra
 async fn registrations(server: &Server, what: String) -> Row {
     let mut row = Row::new(what, "ms", Target::AtMost(1.2));
     for slice in 0..=SLICES {
-        let namespace = namespace("registrations");
+        let namespace = namespace();
         let ours = client(server.address(), &namespace).await;
         // The directories are there.
         let first = ours.register("web", None, vec![b'x'; 230]).await.expect("it is registered");

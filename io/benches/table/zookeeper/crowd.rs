@@ -48,7 +48,7 @@ pub(super) async fn rows(server: &Server, wanted: impl Fn(&str) -> bool) -> Vec<
 
 /// Started, and each process registered.
 async fn crowd_of(address: &str) -> Vec<Node> {
-    let namespace = namespace("crowd");
+    let namespace = namespace();
     let config = || Config::new(address).with_namespace(&namespace).with_listen("127.0.0.1:0");
     let nodes: Vec<_> = future::try_join_all((0..NODES).map(|_| Node::start(config()))).await.expect("nodes");
     let registrations = (0..PROCESSES).map(|number| {
@@ -67,7 +67,7 @@ async fn crowd_of(address: &str) -> Vec<Node> {
 /// Requests of an idle leader of `count` globals in ten seconds, and how long it takes until the next node leads all of them
 /// when it is gone: the seconds after the lease was over.
 async fn globals(address: &str, count: usize) -> (f64, f64) {
-    let namespace = namespace("globals");
+    let namespace = namespace();
     let lease = Duration::from_secs(1);
     let relay = Relay::to(address).await;
     let stand = async |client: &Client| {

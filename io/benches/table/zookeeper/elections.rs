@@ -59,7 +59,7 @@ struct Office {
 
 impl Office {
     async fn new(address: &str, candidates: usize, relay: Option<&Relay>) -> Self {
-        let namespace = namespace("elections");
+        let namespace = namespace();
         let address = relay.map_or(address, |relay| &relay.address);
         let clients = future::join_all((0..candidates).map(|_| client(address, &namespace))).await;
         let mut candidacies = Vec::new();
@@ -115,7 +115,7 @@ struct Limit {
 impl Limit {
     async fn new(address: &str) -> Self {
         let (old, new) = future::join(plain(address), plain(address)).await;
-        let path = namespace("limit");
+        let path = namespace();
         old.create(&path, b"", &zk::CreateMode::Persistent.with_acls(OPEN)).await.expect("a znode");
         Self { old, new, path }
     }

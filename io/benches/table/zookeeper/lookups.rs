@@ -12,6 +12,8 @@ use super::{client, namespace};
 use crate::measure::{Row, Target};
 
 const INSTANCES: usize = 100;
+/// Which are looked up, the one that is measured among them.
+const SERVICES: usize = 16;
 const LOOKUPS: u32 = 1_000_000;
 const SLICES: usize = 9;
 
@@ -23,7 +25,7 @@ pub(super) async fn rows(server: &Server, wanted: impl Fn(&str) -> bool) -> Vec<
     if !wanted(&all) && !wanted(one) {
         return Vec::new();
     }
-    let client = client(server.address(), &namespace("lookups")).await;
+    let client = client(server.address(), &namespace()).await;
     let registrations: Vec<_> = futures_util::future::try_join_all(
         (0..INSTANCES).map(|_| client.register("web", None, vec![b'x'; 230])),
     )
@@ -36,6 +38,11 @@ pub(super) async fn rows(server: &Server, wanted: impl Fn(&str) -> bool) -> Vec<
     let list =
         registrations.iter().map(|instance| (instance.instance().to_owned(), vec![b'x'; 230])).collect();
     map.write().expect("nobody panicked").insert("web".to_owned(), Arc::new(list));
+    for other in 1..SERVICES {
+        let other = format!("service-{other}");
+        client.get_capable(&other).await.expect("the server answers");
+        map.write().expect("nobody panicked").insert(other, Arc::default());
+    }
 
     let mut list = Row::new(all, "ns", Target::AtMost(1.0));
     let mut picked = Row::new(one, "ns", Target::AtMost(2.0));

@@ -9,6 +9,8 @@ mod elections;
 mod lookups;
 mod server;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use queenright::{Client, Config};
 use zookeeper_client as zk;
 
@@ -34,9 +36,12 @@ async fn client(address: &str, namespace: &str) -> Client {
     Client::connect(config).await.expect("the server answers")
 }
 
-fn namespace(what: &str) -> String {
-    let now = std::time::UNIX_EPOCH.elapsed().expect("a clock after 1970").as_nanos();
-    format!("/bench-{what}-{now}")
+/// As long as the usual one: paths are counted.
+fn namespace() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    // Of other runs on the same server.
+    let run = std::process::id() & 0xf_ffff;
+    format!("/b{run:05x}-{:03x}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Somebody's own code on the client library.
