@@ -28,11 +28,15 @@ pub use queenright_core::wire::OpCode;
 
 #[cfg(feature = "server")]
 pub use dev_server::{DevServer, DevServerBuilder, StartError};
+
 /// Pages of the documentation that belong to no type.
-#[cfg(feature = "world")]
 pub mod docs {
+    #[cfg(feature = "world")]
     #[doc = include_str!("../docs/simulate_your_service.md")]
     pub mod simulate_your_service {}
+
+    #[doc = include_str!("../docs/why_believe_it.md")]
+    pub mod why_believe_it {}
 }
 
 #[cfg(feature = "world")]

@@ -25,6 +25,15 @@ fn nothing_is_wrong_with_a_few_seeds_and_a_seed_is_one_run() {
     let [one, other, again] = [one, other, again].map(|thread| told(thread.join().unwrap()));
     assert_eq!(one, again);
     assert_ne!(one.fingerprint, other.fingerprint);
+    // tokio's tasks are numbered for the whole process, and the numbers decide in which order a killed node's are dropped.
+    let sensitive = told(run(3));
+    for tasks in 1..3 {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for _ in 0..tasks {
+            runtime.block_on(async { tokio::spawn(async {}).await.unwrap() });
+        }
+        assert_eq!(told(run(3)), sensitive, "{tasks} tasks that ran before show");
+    }
 }
 
 /// What happened, when, to which life of which node.

@@ -28,7 +28,7 @@ pub(crate) struct Settings {
     #[arg(long)]
     pub(crate) trace: bool,
 
-    /// How many threads. [default: one for each core]
+    /// How many processes. [default: one for each core]
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
 
@@ -51,13 +51,14 @@ pub(crate) use engine::run;
 
 #[cfg(feature = "world")]
 mod engine {
-    use std::process::ExitCode;
-    use std::sync::Mutex;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::ops::Range;
+    use std::process::{Command, ExitCode, Stdio};
+    use std::sync::{Mutex, MutexGuard, PoisonError};
     use std::time::Instant;
 
     use queenright_sim::explorer::Tally;
     use queenright_sim::world::{Failure, Report, colony, run_seed};
+    use serde::Deserialize;
     use serde_json::json;
 
     use super::Settings;
@@ -70,8 +71,13 @@ mod engine {
         tally: Tally,
         faults: u64,
         fingerprint: u64,
+        /// The first seed that failed, in another process.
+        failed: Option<u64>,
         failure: Option<Box<Failure>>,
     }
+
+    /// Starting a process takes as long as a small part of one run.
+    const SEEDS_OF_A_PROCESS: u64 = 4;
 
     pub(crate) fn run(settings: &Settings) -> Result<ExitCode, String> {
         if settings.trace {
@@ -81,57 +87,141 @@ mod engine {
         let end = end.ok_or_else(|| "there are not so many seeds after the first one".to_owned())?;
         let progress = Progress::new(settings.seeds);
         let begun = Instant::now();
-        let campaign = explore(settings, end, &progress);
+        let campaign = explore(settings, end, &progress)?;
         let seconds = begun.elapsed().as_secs_f64();
         progress.finish();
         Ok(tell(&campaign, settings.format, seconds))
     }
 
-    /// Seeds in turn, on all threads.
-    fn explore(settings: &Settings, end: u64, progress: &Progress) -> Campaign {
-        let next = AtomicU64::new(settings.first);
-        let end = AtomicU64::new(end);
+    /// Seeds in turn, here or by processes of this program.
+    fn explore(settings: &Settings, end: u64, progress: &Progress) -> Result<Campaign, String> {
+        let jobs = settings.jobs.unwrap_or_else(cores).get();
+        if jobs == 1 || settings.seeds == 1 {
+            Ok(here(settings.first..end, progress))
+        } else {
+            apart(settings.first..end, jobs, progress)
+        }
+    }
+
+    fn here(seeds: Range<u64>, progress: &Progress) -> Campaign {
+        let mut campaign = Campaign::default();
+        for seed in seeds {
+            match run_seed(seed, false, &replay(seed), colony::run) {
+                Ok(report) => campaign.add(&report),
+                Err(failure) => {
+                    campaign.failure = Some(failure);
+                    break;
+                }
+            }
+            progress.show(&campaign.tally);
+        }
+        campaign
+    }
+
+    /// In a process only one simulation runs at a time.
+    fn apart(seeds: Range<u64>, jobs: usize, progress: &Progress) -> Result<Campaign, String> {
+        // What is left, whose end falls to the first seed that failed; and what the others came to.
+        let left = Mutex::new(seeds);
         let campaign = Mutex::new(Campaign::default());
-        let work = || {
+        let work = || -> Result<(), String> {
             loop {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= end.load(Ordering::Relaxed) {
-                    return;
+                let seeds = {
+                    let mut left = lock(&left);
+                    let begin = left.start;
+                    left.start = left.end.min(begin.saturating_add(SEEDS_OF_A_PROCESS));
+                    begin..left.start
+                };
+                if seeds.is_empty() {
+                    return Ok(());
                 }
-                let ended = run_seed(seed, false, &replay(seed), colony::run);
-                let mut campaign = campaign.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                match ended {
-                    Ok(report) => campaign.add(&report),
-                    Err(failure) => {
-                        end.fetch_min(seed, Ordering::Relaxed);
-                        if campaign.failure.as_ref().is_none_or(|other| seed < other.seed()) {
-                            campaign.failure = Some(failure);
-                        }
-                    }
+                let told = process(&seeds)?;
+                if let Told::Failed { seed } = &told {
+                    let mut left = lock(&left);
+                    left.end = left.end.min(seed.parse().map_err(|_| format!("{seed:?} is no seed"))?);
+                    left.start = left.start.min(left.end);
                 }
+                let mut campaign = lock(&campaign);
+                campaign.merge(told)?;
                 progress.show(&campaign.tally);
             }
         };
         std::thread::scope(|scope| {
-            for _ in 0..settings.jobs.unwrap_or_else(cores).get() {
-                scope.spawn(work);
+            let threads: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
+            threads
+                .into_iter()
+                .try_for_each(|thread| thread.join().map_err(|_| "a thread panicked".to_owned())?)
+        })?;
+        let mut campaign = campaign.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seed) = campaign.failed {
+            // A run is the same wherever it runs: here it is told.
+            campaign.failure = run_seed(seed, false, &replay(seed), colony::run).err();
+            if campaign.failure.is_none() {
+                return Err(format!("seed {seed} failed in a process of its own, and here it does not"));
             }
-        });
-        campaign.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
+        }
+        Ok(campaign)
+    }
+
+    /// Some seeds in another process of this program.
+    fn process(seeds: &Range<u64>) -> Result<Told, String> {
+        let program =
+            std::env::current_exe().map_err(|error| format!("this program cannot find itself: {error}"))?;
+        let (count, first) = (seeds.end - seeds.start, seeds.start);
+        let output = Command::new(program)
+            .args(["world", "--jobs", "1", "--format", "json"])
+            .args(["--seeds", &count.to_string(), "--first", &first.to_string()])
+            .stderr(Stdio::null())
+            .output()
+            .map_err(|error| format!("this program cannot be run again: {error}"))?;
+        serde_json::from_slice(&output.stdout).map_err(|_| {
+            format!(
+                "{count} seeds from {first} ended without a word ({}); run them alone, with --jobs 1",
+                output.status
+            )
+        })
+    }
+
+    /// What a process says as JSON.
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Told {
+        Clean { runs: u64, faults: u64, fingerprint: String },
+        Failed { seed: String },
+    }
+
+    fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     impl Campaign {
         fn add(&mut self, report: &Report) {
             self.tally.runs += 1;
             self.faults += report.faults as u64;
-            // A sum of products: the order in which threads finish does not show, and no seed stands for another.
+            // A sum of products: the order in which processes finish does not show, and no seed stands for another.
             let odd = report.seed.wrapping_mul(2).wrapping_add(1);
             self.fingerprint = self.fingerprint.wrapping_add(report.fingerprint.wrapping_mul(odd));
+        }
+
+        fn merge(&mut self, told: Told) -> Result<(), String> {
+            match told {
+                Told::Clean { runs, faults, fingerprint } => {
+                    let fingerprint = u64::from_str_radix(&fingerprint, 16);
+                    let fingerprint = fingerprint.map_err(|_| "a process told no fingerprint".to_owned())?;
+                    self.tally.runs += runs;
+                    self.faults += faults;
+                    self.fingerprint = self.fingerprint.wrapping_add(fingerprint);
+                }
+                Told::Failed { seed } => {
+                    let seed = seed.parse().map_err(|_| format!("{seed:?} is no seed"))?;
+                    self.failed = Some(self.failed.map_or(seed, |other| other.min(seed)));
+                }
+            }
+            Ok(())
         }
     }
 
     fn tell(campaign: &Campaign, format: Format, seconds: f64) -> ExitCode {
-        let Campaign { tally, faults, fingerprint, failure } = campaign;
+        let Campaign { tally, faults, fingerprint, failure, .. } = campaign;
         match (failure, format) {
             (None, Format::Text) => {
                 #[allow(clippy::cast_precision_loss)] // For people.

@@ -6,12 +6,14 @@
 //!
 //! # What is deterministic
 //!
-//! Everything of queenright: the same seed gives the same run in every process that ran the same seeds before it, one at a
-//! time. (Runs side by side, or after others, can differ for some seeds, it seems because tokio numbers tasks for the whole
-//! process: play a failure again with the campaign's own first seed and one thread.) Your service is, too, if it takes time from
+//! Everything of queenright: the same seed gives the same run, in any process, whatever ran there before. In one process only
+//! one simulation runs at a time, the others wait; other tokio runtimes should not be at work beside it, for tokio numbers
+//! tasks for the whole process, and the numbers decide in which order a killed node's tasks are dropped (run tests with
+//! cargo-nextest, or one at a time, if a failure will not come again). Your service is deterministic, too, if it takes time from
 //! tokio, decides nothing by the order of a `HashMap`, and writes `biased;` in its `select!`s. Without `biased;` tokio
 //! draws the order of the branches; it draws them from the seed when everything is compiled with `--cfg tokio_unstable`.
 
+mod alone;
 pub mod colony;
 mod engine;
 mod explore;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use queenright::{ClientKind, Config};
 
+use super::alone;
 use super::engine::Engine;
 use super::failure::Failure;
 use super::fault::{Fault, Place, Strike};
@@ -256,6 +257,7 @@ impl Simulation {
         let faults: Vec<(usize, Strike)> =
             self.strikes.iter().copied().enumerate().filter(|(index, _)| selected(index)).collect();
         let strikes = faults.iter().map(|(_, strike)| *strike).collect();
+        let _alone = alone::begin();
         let mut engine = Engine::new(&self.settings, strikes, self.tracing, service);
         engine.run(&mut self.checks, &mut self.finally);
         let (shared, elapsed) = (Arc::clone(&engine.shared), engine.elapsed());
