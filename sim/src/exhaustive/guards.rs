@@ -48,8 +48,8 @@ pub const fn hunt(guard: Mutation) -> Hunt {
             "the run without faults heals the holder, so nobody has to be taken over after the refusal",
         ),
         Mutation::NoFloor | Mutation::ReleaseNotFinal | Mutation::ReleaseForgotten => Hunt::Not(
-            "a node reads behind a `sync` after each gap, and on one connection reads do not go back: no violation in `again`, \
-             nor in the first million states of two nodes that stand, give up and stand again",
+            "a node reads behind a `sync` after each gap, and on one connection reads do not go back: no violation with one \
+             node, all losses told at once, nor in the first million states of two nodes that stand, give up and stand again",
         ),
         Mutation::OneTermIsMany => Hunt::Not("all candidacies here are for many terms"),
         Mutation::TermEventIgnored => Hunt::Not(

@@ -41,8 +41,9 @@
 //! - *Nodes are not interchangeable*, for their clocks differ: there is no symmetry to be used, and none is.
 //!
 //! # How states are told apart
-//! By all of it but for what the module `canonical` names: it is precise rather than bold, as a test shows that compares
-//! with a search that keeps whole states. Time is bounded by a horizon, so that there are finitely many states.
+//! By all of it but for what the module `canonical` names: it is precise rather than bold. What is compared is 128 bits of each
+//! component; no second search has counted the states by another way. Time is bounded by a horizon, so that there are finitely
+//! many states.
 //!
 //! # Guards
 //! Each guard of the protocol is taken out in the world that misses it: `hunt` says which, `sim/CHECKED.md` after how many steps.
