@@ -147,8 +147,11 @@ page: ## The timeline's page in a real browser, without a window.
 	passed=$$(awk '/^test result: / { sum += $$4 } END { print sum + 0 }' "$$log")
 	[ "$$passed" -ge $(PAGE_TESTS_MIN) ] || { echo "tests of the page passed: $$passed, needed: $(PAGE_TESTS_MIN)"; exit 1; }
 
+# For how long each target is fuzzed, in seconds.
+FUZZ_TIME ?= 60
 .PHONY: fuzz
 fuzz: ## Each fuzz target for a minute. Needs cargo-fuzz; RUSTC_BOOTSTRAP=1 stands for a nightly toolchain.
-	for target in coordinator session wire; do
-		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=60
+	for target in cache coordinator election link recording session wire; do
+		mkdir -p fuzz/target/corpus/$$target
+		RUSTC_BOOTSTRAP=1 cargo fuzz run -s none $$target fuzz/target/corpus/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_TIME)
 	done

@@ -194,7 +194,10 @@ text!(Path);
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn names_that_zookeeper_would_refuse_are_refused() {
@@ -222,6 +225,33 @@ mod tests {
         assert_eq!(Path::root().child(&Name::new("x").unwrap()).as_str(), "/x");
         for bad in ["", "a", "/a/", "//", "/a//b", "/a/../b"] {
             assert!(Path::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_makes_a_path_is_found_in_it(names in prop::collection::vec("[a-zé.+:@ -]{3,9}", 1..6), split in 0..6_usize) {
+            let names: Vec<Name> = names.iter().map(|name| Name::new(name).unwrap()).collect();
+            let split = split.min(names.len());
+            let down = |from: Path, names: &[Name]| names.iter().fold(from, |path, name| path.child(name));
+            let ancestor = down(Path::root(), &names[..split]);
+            let path = down(ancestor.clone(), &names[split..]);
+            prop_assert_eq!(Path::new(path.as_str()), Ok(path.clone()));
+            prop_assert_eq!(path.file_name(), names[names.len() - 1].as_str());
+            prop_assert_eq!(path.parent(), Some(down(Path::root(), &names[..names.len() - 1])));
+            let rest: Vec<&str> = names[split..].iter().map(Name::as_str).collect();
+            let rest = rest.join("/");
+            prop_assert_eq!(path.below(&ancestor), (!rest.is_empty()).then_some(&rest[..]));
+            prop_assert_eq!(ancestor.below(&path), None);
+        }
+
+        /// Of any text: a path that is taken is made of names that are taken.
+        #[test]
+        fn a_path_is_as_good_as_its_elements(text in "[/a.\u{0}\u{1f}\u{80}é]{0,9}") {
+            let elements: Vec<&str> = text.split('/').collect();
+            let is_good = text == "/" || (elements.len() > 1 && elements[0].is_empty()
+                && elements[1..].iter().all(|element| Name::new(element).is_ok()));
+            prop_assert_eq!(Path::new(&text).is_ok(), is_good, "{:?}", text);
         }
     }
 }

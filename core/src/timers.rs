@@ -105,3 +105,64 @@ impl Key {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Deed {
+        Set(u64, Option<u64>),
+        PopDue(u64),
+        Clear,
+    }
+
+    fn deed() -> impl Strategy<Value = Deed> {
+        prop_oneof![
+            6 => (0..5_u64, prop::option::weighted(0.8, 0..8_u64)).prop_map(|(key, at)| Deed::Set(key, at)),
+            3 => (0..8_u64).prop_map(Deed::PopDue),
+            1 => Just(Deed::Clear),
+        ]
+    }
+
+    fn key(number: u64) -> Key {
+        Key::Registration(RegistrationId(number))
+    }
+
+    proptest! {
+        /// One deadline a key, the earliest first, those of one time in the order of their keys, none before its time.
+        #[test]
+        fn an_index_is_as_good_as_a_list(deeds in prop::collection::vec(deed(), 0..60)) {
+            let (mut timers, mut list) = (Timers::default(), Vec::<(Instant, Key)>::new());
+            for deed in deeds {
+                match deed {
+                    Deed::Set(number, at) => {
+                        let at = at.map(Instant::from_nanos);
+                        timers.set(key(number), at);
+                        list.retain(|(_, other)| *other != key(number));
+                        list.extend(at.map(|at| (at, key(number))));
+                    }
+                    Deed::PopDue(now) => {
+                        let now = Instant::from_nanos(now);
+                        let due = list.iter().filter(|(at, _)| *at <= now).min().cloned();
+                        list.retain(|entry| Some(entry) != due.as_ref());
+                        prop_assert_eq!(timers.pop_due(now), due.map(|(_, key)| key));
+                    }
+                    Deed::Clear => {
+                        timers.clear();
+                        list.clear();
+                    }
+                }
+                prop_assert_eq!(timers.len(), list.len());
+                prop_assert_eq!(timers.next().map(|(at, _)| at), list.iter().map(|(at, _)| *at).min());
+                for number in 0..5 {
+                    let is_set = list.iter().any(|(_, other)| *other == key(number));
+                    prop_assert_eq!(timers.is_set(&key(number)), is_set);
+                }
+            }
+        }
+    }
+}

@@ -10,6 +10,9 @@ mod connect_string;
 mod directory;
 mod driver;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod handle;
 mod leadership;
 mod link;

@@ -456,6 +456,7 @@ fn parse(name: &str) -> Option<(Incarnation, i32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn only_candidates_parse() {
@@ -475,5 +476,32 @@ mod tests {
         assert_eq!(first_of(&queue, |_| true), Some((i32::MAX, "a".into())));
         assert_eq!(first_of(&queue, |name| name != "a"), Some((i32::MIN, "b".into())));
         assert_eq!(first_of(&queue, |_| false), None);
+    }
+
+    proptest! {
+        /// Wherever in the circle of numbers a queue is, as long as it does not reach half around.
+        #[test]
+        fn the_first_is_who_came_first(
+            start in any::<i32>(),
+            gaps in prop::collection::vec(1..1_000_000_i32, 1..30),
+            turn in any::<prop::sample::Index>(),
+            mine in any::<u32>(),
+        ) {
+            let numbers = gaps.iter().scan(start, |at, gap| { *at = at.wrapping_add(*gap); Some(*at) });
+            let names = (0..gaps.len()).map(|index| format!("{index}"));
+            let mut queue: Vec<(i32, String)> = numbers.zip(names).collect();
+            let is_mine = |name: &str| mine >> name.parse::<u32>().unwrap() & 1 == 1;
+            let expected = queue.iter().find(|(_, name)| is_mine(name)).cloned();
+            // Listings come in any order.
+            let turn = turn.index(queue.len());
+            queue.rotate_left(turn);
+            prop_assert_eq!(first_of(&queue, is_mine), expected);
+        }
+
+        #[test]
+        fn a_candidate_is_parsed_as_it_was_named(incarnation in any::<u128>(), count in any::<u64>(), sequence in any::<i32>()) {
+            let name = format!("{}.{count}-{sequence:010}", Incarnation(incarnation));
+            prop_assert_eq!(parse(&name), Some((Incarnation(incarnation), sequence)));
+        }
     }
 }

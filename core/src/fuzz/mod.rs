@@ -1,4 +1,4 @@
-//! The bodies of the fuzz targets: [`wire()`] is one file. This one is about `coordinator`: bytes become a history, and
+//! The bodies of the fuzz targets: [`cache()`], [`recording()`] and [`wire()`] are one file each. This one is about `coordinator`: bytes become a history, and
 //! the coordinator keeps its contract.
 //!
 //! The world here is not a ZooKeeper but a liar: answers fit their requests mostly, and tell whatever the bytes
@@ -7,7 +7,9 @@
 //! same: invariants, no panic, no endless loop, terms that begin and end in order, an end after `close`, and the
 //! same outputs for the same history.
 
+mod cache;
 mod liar;
+mod recording;
 mod wire;
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -16,6 +18,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+pub use cache::cache;
+pub use recording::recording;
 pub use wire::wire;
 
 use crate::layout::{Layout, Place};

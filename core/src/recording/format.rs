@@ -168,6 +168,12 @@ impl<'a> Reader<'a> {
         Ok((begin, reader))
     }
 
+    /// For the fuzz target: entries without a beginning.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) const fn rest(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
     fn body(&self) -> Result<Option<&'a [u8]>, Unreadable> {
         let Some((len, rest)) = self.bytes.get(self.at..).and_then(<[u8]>::split_first_chunk) else {
             return Ok(None);
@@ -235,6 +241,21 @@ fn append(value: &impl Serialize, buffer: &mut Vec<u8>) {
     if let Some(place) = buffer.get_mut(start..start + size_of::<u32>()) {
         place.copy_from_slice(&len.to_le_bytes());
     }
+}
+
+/// For the fuzz target: an entry as it is written.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn bytes_of(entry: &Entry) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    append(entry, &mut bytes);
+    bytes
+}
+
+/// For the fuzz target: a call that bytes begin with, and what is behind it.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn step_in(bytes: &[u8]) -> Option<(Step, &[u8])> {
+    let decoded = bincode::serde::decode_from_slice(bytes, ENCODING.with_limit::<CLAIM_MAX>());
+    decoded.ok().and_then(|(step, len)| Some((step, bytes.get(len..)?)))
 }
 
 struct Appender<'a>(&'a mut Vec<u8>);

@@ -28,5 +28,7 @@ mod step;
 
 pub use digest::Digest;
 pub use format::{Begin, Entry, FORMAT, Reader, Recorder, Said, Unreadable};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use format::{bytes_of, step_in};
 pub use replay::{Heard, NotReplayed, Replayed, replay};
 pub use step::Step;

@@ -16,6 +16,8 @@ mod accept;
 mod config;
 mod dial;
 mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod handshake;
 mod links;
 mod outbound;

@@ -18,19 +18,44 @@ pub(crate) const fn mix(a: u64, b: u64) -> u64 {
 /// A stream of choices with a label of its own.
 #[derive(Debug)]
 pub(crate) struct Draw {
-    key: u64,
+    source: Source,
     drawn_count: u64,
+}
+
+/// Where the choices of a stream come from.
+#[derive(Debug)]
+enum Source {
+    /// Mixed from a key.
+    Key(u64),
+    /// Somebody else's bytes, two for each choice; the first option is chosen when there are no more.
+    #[cfg(any(test, feature = "fuzzing"))]
+    Bytes(Vec<u8>),
 }
 
 impl Draw {
     /// The stream called `label` of `seed`.
     pub(crate) const fn new(seed: u64, label: u64) -> Self {
-        Self { key: mix(seed, label), drawn_count: 0 }
+        Self { source: Source::Key(mix(seed, label)), drawn_count: 0 }
     }
 
-    pub(crate) const fn word(&mut self) -> u64 {
+    /// The stream that `bytes` choose.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn of_bytes(bytes: &[u8]) -> Self {
+        Self { source: Source::Bytes(bytes.into()), drawn_count: 0 }
+    }
+
+    pub(crate) fn word(&mut self) -> u64 {
         self.drawn_count += 1;
-        mix(self.key, self.drawn_count)
+        match &self.source {
+            Source::Key(key) => mix(*key, self.drawn_count),
+            #[cfg(any(test, feature = "fuzzing"))]
+            Source::Bytes(bytes) => {
+                let at = usize::try_from(self.drawn_count - 1).unwrap_or(usize::MAX).saturating_mul(2);
+                let byte = |at: usize| u64::from(bytes.get(at).copied().unwrap_or(0));
+                // In the upper bits, which are what counts for small numbers.
+                byte(at) << 56 | byte(at.saturating_add(1)) << 48
+            }
+        }
     }
 
     /// A number below `bound`; 0 when the bound is 0.

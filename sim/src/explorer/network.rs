@@ -14,6 +14,9 @@ use super::recorded;
 use crate::timeline::{Letter, Recorder, Way, What};
 use crate::zookeeper::{ConnectionId, FromServer};
 
+/// Fixed delays from this one on are spikes.
+const SPIKES_FROM: u8 = 192;
+
 /// A message to the server.
 #[derive(Debug)]
 pub(super) enum ToServer {
@@ -30,6 +33,8 @@ pub(super) enum ToServer {
 pub(super) struct Network {
     seed: u64,
     plan: NetworkPlan,
+    /// Those that are fixed.
+    delays: Vec<u8>,
     /// Spikes end here.
     heal_at: Instant,
     links: Vec<Link>,
@@ -79,7 +84,15 @@ impl Network {
     pub(super) fn new(plan: &Plan, heal_at: Instant, recorder: Recorder) -> Self {
         let blocked = vec![Blocked::default(); usize::from(plan.servers)];
         let links = vec![Link { blocked, sent_count: 0, received_count: 0 }; plan.nodes.len()];
-        Self { seed: plan.seed, plan: plan.network, heal_at, links, connections: Vec::new(), recorder }
+        Self {
+            seed: plan.seed,
+            plan: plan.network,
+            delays: plan.delays.clone(),
+            heal_at,
+            links,
+            connections: Vec::new(),
+            recorder,
+        }
     }
 
     /// A new connection of `node` to a server, counted from 0, which hears of it with the first message.
@@ -269,14 +282,25 @@ impl Network {
 
     /// How long the next message of a node takes: derived from its number, not from what else happens.
     fn delay(&mut self, now: Instant, node: u8, way: Way) -> Duration {
+        let nodes = self.links.len() as u64;
         let link = &mut self.links[usize::from(node)];
         let (number, label) = match way {
             Way::Up => (&mut link.sent_count, 0),
             Way::Down => (&mut link.received_count, 1),
         };
+        let fixed_at = (*number * nodes + u64::from(node)) * 2 + label;
         *number += 1;
         let word = mix(mix(self.seed, 1 << 32 | u64::from(node) << 8 | label), *number);
         let NetworkPlan { delay_min, delay_max, spike_one_in, spike_max } = self.plan;
+        if let Some(fixed) = usize::try_from(fixed_at).ok().and_then(|at| self.delays.get(at)) {
+            return match fixed.checked_sub(SPIKES_FROM) {
+                Some(spike) if now < self.heal_at => {
+                    delay_max + spike_max * u32::from(spike + 1) / u32::from(u8::MAX - SPIKES_FROM + 1)
+                }
+                Some(_) => delay_max,
+                None => delay_min + (delay_max - delay_min) * u32::from(*fixed) / u32::from(SPIKES_FROM),
+            };
+        }
         let usual = delay_min + Duration::from_nanos(scale(word, nanos(delay_max - delay_min)));
         let is_spike = now < self.heal_at && spike_one_in != 0 && mix(word, 1).is_multiple_of(spike_one_in);
         if is_spike { usual + Duration::from_nanos(scale(mix(word, 2), nanos(spike_max))) } else { usual }

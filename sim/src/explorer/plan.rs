@@ -33,6 +33,9 @@ mod label {
     pub(super) const CLOCKS: u64 = 8;
 }
 
+/// The choices that belong to a label.
+type Stream<'a> = dyn Fn(u64) -> Draw + 'a;
+
 /// A run before it happens.
 ///
 /// Same plan, same run. Faults and steps are lists, and no delay depends on how many of them there are, so that
@@ -85,6 +88,10 @@ pub struct Plan {
     pub network: NetworkPlan,
     /// What the clients of this run do where the port's contract leaves it open.
     pub client: ClientPlan,
+    /// How long the first messages take, one byte each: those of each node towards servers and back, in turn. What is
+    /// not said here is drawn from the seed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub delays: Vec<u8>,
     /// What goes wrong.
     pub faults: Vec<Strike>,
     /// What the applications do.
@@ -236,7 +243,11 @@ impl Plan {
     /// Draws everything from a seed.
     #[must_use]
     pub fn from_seed(seed: u64) -> Self {
-        let mut draw = Draw::new(seed, label::SHAPE);
+        Self::draw(seed, &|label| Draw::new(seed, label))
+    }
+
+    fn draw(seed: u64, stream: &Stream<'_>) -> Self {
+        let mut draw = stream(label::SHAPE);
         let lease = Duration::from_millis(draw.pick(&[300, 1_000, 3_000]));
         let session_timeout = lease * u32::from(draw.pick(&[1_u8, 2, 2, 4, 8]));
         let tick = session_timeout / 10;
@@ -249,7 +260,7 @@ impl Plan {
             lease,
             session: session_timeout,
             heal_at,
-            clock_rate_ppm: if Draw::new(seed, label::CLOCKS).one_in(4) {
+            clock_rate_ppm: if stream(label::CLOCKS).one_in(4) {
                 CLOCK_RATE_PPM_LARGE
             } else {
                 CLOCK_RATE_PPM
@@ -276,11 +287,12 @@ impl Plan {
             ending: Ending::Late,
             stale_one_in: draw.pick(&[0, 0, 0, 2, 8]),
             stop_time_max,
-            nodes: (0..limits.nodes).map(|node| NodePlan::draw(seed, node, &limits)).collect(),
-            network: NetworkPlan::draw(seed, lease),
-            client: ClientPlan::draw(seed, lease, session_timeout),
-            faults: faults(seed, &limits),
-            actions: actions(seed, &limits),
+            nodes: (0..limits.nodes).map(|node| NodePlan::draw(stream, node, &limits)).collect(),
+            network: NetworkPlan::draw(stream, lease),
+            client: ClientPlan::draw(stream, lease, session_timeout),
+            delays: Vec::new(),
+            faults: faults(stream, &limits),
+            actions: actions(stream, &limits),
         }
     }
 }
@@ -301,8 +313,12 @@ impl Plan {
     /// that a session is over, queues whose numbers wrap around; most end as soon as all has settled.
     #[must_use]
     pub fn of_ensemble(seed: u64) -> Self {
-        let mut plan = Self::from_seed(seed);
-        let mut draw = Draw::new(seed, label::ENSEMBLE);
+        Self::draw_ensemble(seed, &|label| Draw::new(seed, label))
+    }
+
+    fn draw_ensemble(seed: u64, stream: &Stream<'_>) -> Self {
+        let mut plan = Self::draw(seed, stream);
+        let mut draw = stream(label::ENSEMBLE);
         plan.servers = draw.pick(&[1, 2, 3, 3, 3, 4, 5]);
         plan.sync_limit = draw.pick(&[2, 5, 5, 15]);
         plan.ending = if draw.one_in(8) { Ending::Late } else { Ending::Settled };
@@ -318,7 +334,7 @@ impl Plan {
             clock_rate_ppm: plan.clock_rate_ppm,
         };
         for _ in 0..draw.pick(&[0, 0, 0, 1, 2]) {
-            plan.nodes.push(NodePlan::draw(seed, limits.nodes, &limits));
+            plan.nodes.push(NodePlan::draw(stream, limits.nodes, &limits));
             limits.nodes += 1;
         }
         let kinds: Vec<outage::Kind> = outage::Kind::all(plan.servers).filter(|_| draw.one_in(2)).collect();
@@ -329,6 +345,54 @@ impl Plan {
         plan
     }
 }
+
+#[cfg(any(test, feature = "fuzzing"))]
+impl Plan {
+    /// The plan that `bytes` choose, in sections: the seed, the shape of the world, then what each section of
+    /// [`Self::SECTIONS`] is for; the rest is the delays. Whatever they are, it makes sense.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        let seed = bytes.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte));
+        let stream = |label: u64| {
+            let mut at = 8;
+            for (section, len) in Self::SECTIONS {
+                if section == label {
+                    return Draw::of_bytes(
+                        bytes.get(at..).map_or(&[][..], |rest| &rest[..len.min(rest.len())]),
+                    );
+                }
+                at += len;
+            }
+            Draw::new(seed, label)
+        };
+        let mut plan = Self::draw_ensemble(seed, &stream);
+        // An end that comes soon makes runs short, and so many.
+        plan.ending = Ending::Settled;
+        let at = 8 + Self::SECTIONS.iter().map(|(_, len)| len).sum::<usize>();
+        plan.delays = bytes.get(at..).unwrap_or_default().iter().copied().take(DELAYS_MAX).collect();
+        plan
+    }
+
+    /// By label, how many bytes choose what it is for; what has none is drawn from the seed.
+    const SECTIONS: [(u64, usize); 12] = [
+        (label::SHAPE, 20),
+        (label::ENSEMBLE, 128),
+        (label::CLIENT, 28),
+        (label::NETWORK, 8),
+        (label::CLOCKS, 2),
+        (super::mix::mix(label::PROFILE, 0), 40),
+        (super::mix::mix(label::PROFILE, 1), 40),
+        (super::mix::mix(label::PROFILE, 2), 40),
+        (super::mix::mix(label::PROFILE, 3), 40),
+        (super::mix::mix(label::PROFILE, 4), 40),
+        (label::FAULTS, 300),
+        (label::WORKLOAD, 260),
+    ];
+}
+
+/// The most messages whose delays bytes choose.
+#[cfg(any(test, feature = "fuzzing"))]
+const DELAYS_MAX: usize = 2_000;
 
 /// What plans had before there could be several.
 const fn one_server() -> u8 {
@@ -345,8 +409,8 @@ const fn usual_patience() -> u32 {
     5
 }
 
-fn faults(seed: u64, limits: &Limits) -> Vec<Strike> {
-    let mut draw = Draw::new(seed, label::FAULTS);
+fn faults(stream: &Stream<'_>, limits: &Limits) -> Vec<Strike> {
+    let mut draw = stream(label::FAULTS);
     // Swarm testing (A. Groce et al., ISSTA 2012): a run without breaks finds what breaks would hide.
     let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|_| draw.one_in(2)).collect();
     if kinds.is_empty() {
@@ -356,15 +420,15 @@ fn faults(seed: u64, limits: &Limits) -> Vec<Strike> {
     (0..count).map(|_| fault::draw(&mut draw, &kinds, limits)).collect()
 }
 
-fn actions(seed: u64, limits: &Limits) -> Vec<Action> {
-    let mut draw = Draw::new(seed, label::WORKLOAD);
+fn actions(stream: &Stream<'_>, limits: &Limits) -> Vec<Action> {
+    let mut draw = stream(label::WORKLOAD);
     let count = draw.below(ACTIONS_MAX + 1);
     (0..count).map(|_| workload::action(&mut draw, limits)).collect()
 }
 
 impl NodePlan {
-    fn draw(seed: u64, node: u8, limits: &Limits) -> Self {
-        let mut draw = Draw::new(seed, super::mix::mix(label::PROFILE, u64::from(node)));
+    fn draw(stream: &Stream<'_>, node: u8, limits: &Limits) -> Self {
+        let mut draw = stream(super::mix::mix(label::PROFILE, u64::from(node)));
         let bound = i32::try_from(limits.clock_rate_ppm).unwrap_or(0);
         Self {
             clock_origin: draw.below(1 << 50),
@@ -385,8 +449,8 @@ impl NodePlan {
 }
 
 impl NetworkPlan {
-    fn draw(seed: u64, lease: Duration) -> Self {
-        let mut draw = Draw::new(seed, label::NETWORK);
+    fn draw(stream: &Stream<'_>, lease: Duration) -> Self {
+        let mut draw = stream(label::NETWORK);
         let delay_max = lease / u32::from(draw.pick(&[50_u8, 100, 250]));
         Self {
             delay_min: delay_max / u32::from(draw.pick(&[1_u8, 2, 10])),
@@ -398,8 +462,8 @@ impl NetworkPlan {
 }
 
 impl ClientPlan {
-    fn draw(seed: u64, lease: Duration, session_timeout: Duration) -> Self {
-        let mut draw = Draw::new(seed, label::CLIENT);
+    fn draw(stream: &Stream<'_>, lease: Duration, session_timeout: Duration) -> Self {
+        let mut draw = stream(label::CLIENT);
         let lag = |draw: &mut Draw| match draw.below(6) {
             0 => lease / 2,
             1 => lease / 20,
@@ -492,6 +556,24 @@ mod tests {
     fn a_seed_draws_one_plan_and_seeds_differ() {
         assert_eq!(Plan::from_seed(3), Plan::from_seed(3));
         assert_ne!(Plan::from_seed(3).to_string(), Plan::from_seed(4).to_string());
+    }
+
+    #[test]
+    fn any_bytes_choose_a_plan_that_makes_sense_and_long_ones_choose_all_of_it() {
+        let mut draw = Draw::new(1, 1);
+        for len in (0..1_500).step_by(50) {
+            let bytes: Vec<u8> = (0..len).map(|_| draw.index(u8::MAX)).collect();
+            let plan = Plan::of_bytes(&bytes);
+            assert_eq!(plan.check(), Ok(()), "{plan}");
+        }
+        let plans: Vec<Plan> = (0..50)
+            .map(|_| Plan::of_bytes(&(0..1_500).map(|_| draw.index(u8::MAX)).collect::<Vec<u8>>()))
+            .collect();
+        assert!(plans.iter().any(|plan| plan.servers == 1) && plans.iter().any(|plan| plan.servers == 5));
+        assert!(
+            plans.iter().any(|plan| plan.faults.len() > 10)
+                && plans.iter().all(|plan| !plan.delays.is_empty())
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The body of the fuzz target `session`: bytes become what clients send, and what happens to their servers, and the
+//! The bodies of the fuzz targets: [`election()`] is one file. This one is about `session`: bytes become what clients send, and what happens to their servers, and the
 //! servers keep their contract.
 //!
 //! Clients send requests that are whole, damaged ones, and noise; they come back with their sessions or with those of
@@ -9,10 +9,13 @@
 //! give them as soon as they have read the request: to proofs of identity, and to what they do not serve.
 
 mod bytes;
+mod election;
 mod requests;
 mod wire_end;
 
 use std::time::Duration;
+
+pub use election::election;
 
 use queenright_core::wire::{ConnectRequest, OpCode, Request, xid};
 use queenright_core::{Instant, SessionId, Zxid};

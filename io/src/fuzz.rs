@@ -1,0 +1,3 @@
+//! The bodies of the fuzz targets of this crate.
+
+pub use crate::link::fuzz::link;
