@@ -120,7 +120,10 @@ fn bounded(mut world: World, settings: &Settings) -> Result<World, String> {
 #[cfg(feature = "mutations")]
 fn mutate(world: &mut World, settings: &Settings) -> Result<(), String> {
     if let Some(guard) = &settings.mutation {
-        world.mutation = Some(guard_named(guard)?);
+        let named = serde_json::from_value(serde_json::Value::String(guard.clone()));
+        let named = named
+            .map_err(|_| format!("{guard:?} is no guard: `queenright-sim mutants --list` names them"))?;
+        world.mutation = Some(named);
     }
     Ok(())
 }
@@ -129,11 +132,6 @@ fn mutate(world: &mut World, settings: &Settings) -> Result<(), String> {
 #[allow(clippy::unnecessary_wraps)] // As with the feature.
 fn mutate(_: &mut World, _: &Settings) -> Result<(), String> {
     Ok(())
-}
-
-fn guard_named(name: &str) -> Result<queenright_core::mutation::Mutation, String> {
-    serde_json::from_value(serde_json::Value::String(name.to_owned()))
-        .map_err(|_| format!("{name:?} is no guard: `queenright-sim mutants` names them"))
 }
 
 fn check(world: &World, settings: &Settings) -> Result<ExitCode, String> {
