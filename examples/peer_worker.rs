@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use futures_util::{StreamExt, future};
-use queenright::{Candidacy, CandidacyEvent, Client, Config, Leadership, Registration, pick};
+use queenright::{Candidacy, CandidacyEvent, Client, Config, Error, Leadership, Registration, pick};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -222,6 +222,7 @@ impl Worker {
             loop {
                 let known = match client.get_capable(&service).await {
                     Ok(snapshot) => snapshot.instances().len(),
+                    Err(Error::Closed) => return,
                     Err(error) => return tell(json!({ "ev": "error", "what": error.to_string() })),
                 };
                 let is_met = expectation
