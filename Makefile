@@ -143,7 +143,8 @@ PAGE_TESTS_MIN := 2
 .PHONY: page
 page: ## The timeline's page in a real browser, without a window.
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT
-	cargo test --locked -p queenright-sim --test page -- --ignored in_chromium 2>&1 | tee "$$log"
+	# --workspace, for another selection of packages is another of features, and so another build.
+	cargo test --locked --workspace --test page -- --ignored in_chromium 2>&1 | tee "$$log"
 	passed=$$(awk '/^test result: / { sum += $$4 } END { print sum + 0 }' "$$log")
 	[ "$$passed" -ge $(PAGE_TESTS_MIN) ] || { echo "tests of the page passed: $$passed, needed: $(PAGE_TESTS_MIN)"; exit 1; }
 
