@@ -40,7 +40,8 @@ impl Relay {
                 if *cut.borrow() {
                     continue;
                 }
-                let upstream = TcpStream::connect(&server).await.expect("the server listens");
+                // At the end the server goes first.
+                let Ok(upstream) = TcpStream::connect(&server).await else { continue };
                 for stream in [&client, &upstream] {
                     stream.set_nodelay(true).expect("a socket");
                 }
