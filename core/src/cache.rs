@@ -114,9 +114,8 @@ impl Cache {
         out.set_timer(Key::Idle(self.path.clone()), Some(idle_at));
     }
 
-    /// Gives everything up; the last word on this directory.
-    pub(crate) fn drop_watch(&self, out: &mut Outbox) {
-        out.unwatch_recursively(&self.path);
+    /// Gives everything up but the watch; the last word on this directory.
+    pub(crate) fn end(&self, out: &mut Outbox) {
         out.set_timer(Key::Idle(self.path.clone()), None);
         out.set_timer(Key::Cache(self.path.clone()), None);
         let directory = self.directory.clone();

@@ -1,6 +1,6 @@
 //! The one thing that every machine writes to: requests, events, facts for other machines, deadlines, watches.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -39,6 +39,8 @@ pub(crate) struct Outbox {
     next_request: u64,
     link: Link,
     watches: Watches,
+    /// The directories whose creation, with all above them, is under way.
+    directories: BTreeSet<Path>,
     round_trip: Duration,
 }
 
@@ -71,6 +73,8 @@ pub(crate) struct InFlight {
 pub(crate) enum Owner {
     /// Whatever comes back changes nothing.
     Nobody,
+    /// The creation of a directory, after those above it.
+    Directory(Path),
     /// A recursive watch.
     Watch(Path),
     /// The list of a cache.
@@ -140,6 +144,7 @@ impl Outbox {
             in_flight: BTreeMap::new(),
             next_request: 0,
             link: Link::Down { session_epoch: SessionEpoch(0) },
+            directories: BTreeSet::new(),
             round_trip: Duration::ZERO,
         }
     }
@@ -188,9 +193,16 @@ impl Outbox {
 
     /// Creates every ancestor of `path` that may be missing, from the top. Their answers do not matter: what
     /// comes next fails if they do, and only for that reason (no permission on the upper ones is needed then).
+    ///
+    /// Not twice at the same time: answers come in the order of requests, so whoever is refused for the want of a directory
+    /// that is being created was so before that.
     pub(crate) fn create_parents(&mut self, path: &Path) {
         if !self.is_up() || self.config.is_mutated(Mutation::ParentsNotMade) {
             // The refusal came late: whoever was refused asks again on the next connection.
+            return;
+        }
+        let Some(directory) = path.parent().filter(|directory| directory.as_str() != "/") else { return };
+        if !self.directories.insert(directory.clone()) {
             return;
         }
         let mut missing = Vec::new();
@@ -203,8 +215,48 @@ impl Outbox {
             // Directories of services come and go with their instances; everything else stays.
             let is_service = ancestor.parent().as_ref() == Some(&self.layout.services);
             let mode = if is_service { CreateMode::Container } else { CreateMode::Persistent };
-            self.request(Owner::Nobody, Op::Create { path: ancestor, data: Vec::new(), mode });
+            let owner =
+                if ancestor == directory { Owner::Directory(ancestor.clone()) } else { Owner::Nobody };
+            self.request(owner, Op::Create { path: ancestor, data: Vec::new(), mode });
         }
+    }
+
+    /// Its creation was answered.
+    pub(crate) fn directory_created(&mut self, path: &Path) {
+        self.directories.remove(path);
+    }
+
+    /// Arms what tells of changes to a znode of this node, whatever that is; says whether a read must leave a one-shot.
+    /// Where there are many, one recursive watch on their directory does for the rest, which then is made beforehand: one
+    /// refusal of many creations is as good as one of each.
+    pub(crate) fn watch_own(&mut self, path: &Path, tree: Tree) -> bool {
+        if self.watches.is_covered(path) {
+            return false;
+        }
+        if !self.has_one_shot(path)
+            && let Some(directory) = path.parent()
+            && self.watches.is_crowded(&directory)
+        {
+            self.create_parents(path);
+            self.watch_recursively(&directory);
+            return false;
+        }
+        self.watch_data(path, tree)
+    }
+
+    /// Whether something is armed that tells of changes to the data of `path`.
+    pub(crate) fn is_watched(&self, path: &Path) -> bool {
+        self.has_one_shot(path) || self.watches.is_covered(path)
+    }
+
+    /// Whether a recursive watch on `path` itself is armed.
+    pub(crate) fn has_recursive(&self, path: &Path) -> bool {
+        self.watches.has_recursive(path)
+    }
+
+    /// Whether a one-shot on `path` itself is armed.
+    pub(crate) fn has_one_shot(&self, path: &Path) -> bool {
+        self.watches.has_one_shot(path)
     }
 
     /// Accounts for a one-shot data watch on `path`; says whether the read must leave one. When there are too
@@ -239,6 +291,11 @@ impl Outbox {
         }
     }
 
+    /// A read has left a one-shot watch.
+    pub(crate) fn watch_left(&mut self, path: &Path) {
+        self.watches.set_one_shot(path);
+    }
+
     /// A one-shot watch is gone: it fired, or was never left.
     pub(crate) fn watch_gone(&mut self, path: &Path) {
         self.watches.remove_one_shot(path);
@@ -252,6 +309,7 @@ impl Outbox {
 
     pub(crate) fn set_link(&mut self, link: Link) {
         self.link = link;
+        self.directories.clear();
         // Watches die with the connection as far as this ledger goes: all of them are armed again.
         if !self.config.is_mutated(Mutation::LedgerOutlivesConnection) {
             self.watches.clear();

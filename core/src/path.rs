@@ -113,12 +113,17 @@ impl Path {
         (!rest.is_empty()).then_some(rest)
     }
 
+    /// What the paths below this one begin with, and no others; they are neighbours in order.
+    pub(crate) fn prefix(&self) -> String {
+        let parent = if self.as_str() == "/" { "" } else { self.as_str() };
+        format!("{parent}/")
+    }
+
     /// Appends an element that this crate made and knows to be valid.
     pub(crate) fn join(&self, element: &str) -> Self {
         // Its length aside: the names of znodes are names with something behind them.
         debug_assert!(!element.is_empty() && !element.contains('/'), "not an element: {element:?}");
-        let parent = if self.as_str() == "/" { "" } else { self.as_str() };
-        Self(format!("{parent}/{element}").into())
+        Self((self.prefix() + element).into())
     }
 }
 

@@ -3,7 +3,7 @@
 //! | state | up, new session | up, same session | down | event on the znode | unregister |
 //! |---|---|---|---|---|---|
 //! | Offline | Creating | Reading | – | – | Gone, if no session owns it |
-//! | Creating | – | Reading | Offline | – | waits for the answers |
+//! | Creating | – | Reading | Offline | read | waits for the answers |
 //! | Reading | – | Reading | Offline | – | waits for the answer |
 //! | Held | – | – | Offline | Reading | Deleting |
 //! | Occupied | – | – | Offline | Reading | Gone |
@@ -11,7 +11,8 @@
 //! | Backoff | – | – | Offline | – | Reading |
 //!
 //! Every write is followed on the same connection by a read that leaves the watch: the read decides, whatever
-//! became of the write's answer. A znode is ours if and only if the current session owns it; the name is this
+//! became of the write's answer. Only where a recursive watch is armed already, a creation that succeeds, with nothing heard
+//! in between, decides alone: it says whose the znode is, and what comes after it is told. A znode is ours if and only if the current session owns it; the name is this
 //! node's own, so no other session of this node can have made it but one that is dead or dying, and that one
 //! is waited for, never adopted (Dubbo 5125). It is deleted at the version that was read, never blindly.
 
@@ -57,6 +58,8 @@ enum State {
     Offline { owned: Owned },
     /// A create, and a read behind it. `refusal` is the create's, when it had one.
     Creating { create: RequestId, read: RequestId, refusal: Option<ErrorCode> },
+    /// A create under a recursive watch. `is_settled`: nothing was heard or wanted since that it could not know of.
+    CreatingWatched { create: RequestId, is_settled: bool },
     /// A read that leaves a watch, perhaps behind a write.
     Reading { read: RequestId },
     /// The znode is ours, as last read.
@@ -134,9 +137,17 @@ impl Registration {
         if matches!(self.status, RegistrationStatus::Registered { .. }) {
             self.publish(RegistrationStatus::Pending, out);
         }
-        // In every other state the read that comes compares what is there with what is wanted.
-        if let State::Held { version, .. } = self.state {
-            self.set(version, out);
+        match self.state {
+            State::Held { version, .. } => self.set(version, out),
+            State::CreatingWatched { .. } => self.unsettle(),
+            // The read that comes compares what is there with what is wanted.
+            State::Offline { .. }
+            | State::Creating { .. }
+            | State::Reading { .. }
+            | State::Occupied
+            | State::Deleting { .. }
+            | State::Backoff { .. }
+            | State::Gone => {}
         }
     }
 
@@ -144,7 +155,11 @@ impl Registration {
     pub(crate) fn unregister(&mut self, out: &mut Outbox) {
         self.wanted = Wanted::Absent;
         match self.state {
-            State::Creating { .. } if out.config.is_mutated(Mutation::CreationForgotten) => self.finish(out),
+            State::Creating { .. } | State::CreatingWatched { .. }
+                if out.config.is_mutated(Mutation::CreationForgotten) =>
+            {
+                self.finish(out);
+            }
             State::Held { version, .. } => self.delete(version, out),
             State::Occupied | State::Offline { owned: Owned::No } | State::Backoff { owned: Owned::No } => {
                 self.finish(out);
@@ -152,6 +167,7 @@ impl Registration {
             State::Backoff { owned: Owned::Maybe } => self.read(out),
             State::Offline { owned: Owned::Maybe }
             | State::Creating { .. }
+            | State::CreatingWatched { .. }
             | State::Reading { .. }
             | State::Deleting { .. }
             | State::Gone => {}
@@ -178,9 +194,11 @@ impl Registration {
             State::Offline { owned } | State::Backoff { owned } => owned,
             State::Occupied => Owned::No,
             State::Deleting { .. } if out.config.is_mutated(Mutation::DeleteForgotten) => Owned::No,
-            State::Creating { .. } | State::Reading { .. } | State::Held { .. } | State::Deleting { .. } => {
-                Owned::Maybe
-            }
+            State::Creating { .. }
+            | State::CreatingWatched { .. }
+            | State::Reading { .. }
+            | State::Held { .. }
+            | State::Deleting { .. } => Owned::Maybe,
         };
         out.set_timer(Key::Registration(self.id), None);
         self.state = State::Offline { owned };
@@ -203,6 +221,7 @@ impl Registration {
             match self.state {
                 State::Held { .. } => self.back_off(Owned::Maybe, out),
                 State::Occupied => self.back_off(Owned::No, out),
+                State::CreatingWatched { .. } => self.unsettle(),
                 State::Offline { .. }
                 | State::Creating { .. }
                 | State::Reading { .. }
@@ -213,9 +232,31 @@ impl Registration {
         }
     }
 
+    /// The watch that covered it was given up.
+    pub(crate) fn handle_uncovered(&mut self, out: &mut Outbox) {
+        match self.state {
+            State::Held { .. } | State::Occupied if out.is_up() => self.read(out),
+            State::CreatingWatched { .. } => self.unsettle(),
+            State::Offline { .. }
+            | State::Creating { .. }
+            | State::Reading { .. }
+            | State::Held { .. }
+            | State::Occupied
+            | State::Deleting { .. }
+            | State::Backoff { .. }
+            | State::Gone => {}
+        }
+    }
+
     pub(crate) fn handle_event(&mut self, change: Change, out: &mut Outbox) {
         match (self.state, change) {
             (State::Held { .. } | State::Occupied, Change::Deleted | Change::DataChanged) => self.read(out),
+            (State::CreatingWatched { .. }, Change::Deleted | Change::DataChanged) => self.unsettle(),
+            (State::Held { .. } | State::Occupied, Change::Created | Change::ChildrenChanged)
+                if !out.is_watched(&self.path) =>
+            {
+                self.read(out);
+            }
             // A znode that was there cannot be created: this is the echo of our own creation, told by a
             // watch on the tree.
             (State::Held { .. } | State::Occupied, Change::Created | Change::ChildrenChanged)
@@ -223,6 +264,7 @@ impl Registration {
             | (
                 State::Offline { .. }
                 | State::Creating { .. }
+                | State::CreatingWatched { .. }
                 | State::Reading { .. }
                 | State::Deleting { .. }
                 | State::Backoff { .. }
@@ -239,6 +281,9 @@ impl Registration {
                 self.state = State::Creating { create, read, refusal };
             }
             State::Creating { read, refusal, .. } if request == read => self.decide(outcome, refusal, out),
+            State::CreatingWatched { create, is_settled } if request == create => {
+                self.created(create, outcome, is_settled, out);
+            }
             State::Reading { read } if request == read => self.decide(outcome, None, out),
             State::Deleting { request: delete } if request == delete => match outcome {
                 Ok(_) | Err(OpError::Refused(ErrorCode::NoNode)) => self.deleted(out),
@@ -258,6 +303,7 @@ impl Registration {
             },
             State::Offline { .. }
             | State::Creating { .. }
+            | State::CreatingWatched { .. }
             | State::Reading { .. }
             | State::Held { .. }
             | State::Occupied
@@ -277,12 +323,23 @@ impl Registration {
                     self.path
                 );
             }
+            State::CreatingWatched { is_settled, .. } => {
+                assert!(out.is_up(), "{}: thinks that it is connected", self.path);
+                let is_relying = is_settled && self.is_wanted();
+                assert!(!is_relying || out.is_watched(&self.path), "{}: relies on no watch", self.path);
+            }
             State::Creating { .. }
             | State::Reading { .. }
-            | State::Held { .. }
             | State::Deleting { .. }
             | State::Backoff { .. } => assert!(out.is_up(), "{}: thinks that it is connected", self.path),
-            State::Occupied => assert!(out.is_up() && self.is_wanted(), "{}: waits for nothing", self.path),
+            State::Held { .. } => {
+                assert!(out.is_up(), "{}: thinks that it is connected", self.path);
+                assert!(out.is_watched(&self.path), "{}: nothing tells of changes", self.path);
+            }
+            State::Occupied => {
+                assert!(out.is_up() && self.is_wanted(), "{}: waits for nothing", self.path);
+                assert!(out.is_watched(&self.path), "{}: nothing tells of changes", self.path);
+            }
             State::Gone => assert!(!self.is_wanted(), "{}: wanted, and given up", self.path),
         }
         if matches!(self.status, RegistrationStatus::Registered { .. }) {
@@ -293,7 +350,10 @@ impl Registration {
     /// What the read behind a write, or alone, says about the znode.
     fn decide(&mut self, outcome: Outcome, refusal: Option<ErrorCode>, out: &mut Outbox) {
         match outcome {
-            Ok(Reply::Data { data, stat }) => self.found(&data, &stat, out),
+            Ok(Reply::Data { data, stat }) => {
+                let is_as_wanted = matches!(&self.wanted, Wanted::Present(payload) if *payload == data);
+                self.found(is_as_wanted, &stat, out);
+            }
             Err(OpError::Refused(ErrorCode::NoNode)) => self.absent(refusal, out),
             Err(OpError::Refused(code) | OpError::RefusedAt { code, .. }) => {
                 self.blocked(code, Owned::Maybe, out);
@@ -302,7 +362,39 @@ impl Registration {
         }
     }
 
-    fn found(&mut self, data: &[u8], stat: &Stat, out: &mut Outbox) {
+    /// What a creation under a recursive watch says.
+    fn created(&mut self, create: RequestId, outcome: Outcome, is_settled: bool, out: &mut Outbox) {
+        match outcome {
+            Ok(Reply::Created { stat, .. }) if is_settled => self.found(true, &stat, out),
+            Err(OpError::Refused(code @ ErrorCode::NoNode)) => self.absent(Some(code), out),
+            // The session ended with it, which is told next.
+            Err(OpError::Unknown) if !out.is_up() => {}
+            Ok(_) | Err(OpError::Refused(ErrorCode::NodeExists) | OpError::Unknown) => self.read(out),
+            Err(OpError::Refused(code) | OpError::RefusedAt { code, .. }) => {
+                let read = self.request_read(out);
+                self.state = State::Creating { create, read, refusal: Some(code) };
+            }
+        }
+    }
+
+    /// What the answer to the creation would say is not all that there is to know.
+    fn unsettle(&mut self) {
+        if let State::CreatingWatched { is_settled, .. } = &mut self.state {
+            *is_settled = false;
+        }
+    }
+
+    fn found(&mut self, is_as_wanted: bool, stat: &Stat, out: &mut Outbox) {
+        if !out.is_watched(&self.path) && self.is_wanted() {
+            // The recursive watch went while the answer was on its way, and the read left none.
+            if self.backoff.is_calm() {
+                self.backoff.fail(out.now, &out.config, 0);
+                self.read(out);
+            } else {
+                self.back_off(Owned::Maybe, out);
+            }
+            return;
+        }
         let is_ours = stat.owner().is_some() && stat.owner() == out.session();
         let is_adopted = out.config.is_mutated(Mutation::AdoptFromDeadSession) && stat.owner().is_some();
         if !is_ours && !is_adopted {
@@ -315,9 +407,7 @@ impl Registration {
         }
         match &self.wanted {
             Wanted::Absent => self.delete(stat.version, out),
-            Wanted::Present(payload)
-                if payload == data || out.config.is_mutated(Mutation::OldPayloadKept) =>
-            {
+            Wanted::Present(_) if is_as_wanted || out.config.is_mutated(Mutation::OldPayloadKept) => {
                 self.backoff.succeed();
                 self.state = State::Held { czxid: stat.czxid, version: stat.version };
                 self.publish(RegistrationStatus::Registered { czxid: stat.czxid }, out);
@@ -376,9 +466,16 @@ impl Registration {
     fn create(&mut self, out: &mut Outbox) {
         let Wanted::Present(payload) = &self.wanted else { return };
         let op = Op::Create { path: self.path.clone(), data: payload.clone(), mode: CreateMode::Ephemeral };
+        // The watch first: it tells of all that comes after the creation.
+        let needs_one_shot = out.watch_own(&self.path, self.tree());
+        let is_watched = !needs_one_shot && out.is_watched(&self.path);
         let create = out.request(Owner::Registration(self.id), op);
-        let read = self.request_read(out);
-        self.state = State::Creating { create, read, refusal: None };
+        self.state = if is_watched {
+            State::CreatingWatched { create, is_settled: true }
+        } else {
+            let read = self.request_read(out);
+            State::Creating { create, read, refusal: None }
+        };
     }
 
     fn read(&mut self, out: &mut Outbox) {
@@ -387,12 +484,16 @@ impl Registration {
     }
 
     fn request_read(&self, out: &mut Outbox) -> RequestId {
-        let tree = match self.directory {
+        let watch =
+            out.watch_own(&self.path, self.tree()) && !out.config.is_mutated(Mutation::OwnZnodeNotWatched);
+        out.request(Owner::Registration(self.id), Op::GetData { path: self.path.clone(), watch })
+    }
+
+    fn tree(&self) -> Tree {
+        match self.directory {
             Directory::Nodes => Tree::Nodes,
             Directory::Service(_) => Tree::Services,
-        };
-        let watch = out.watch_data(&self.path, tree) && !out.config.is_mutated(Mutation::OwnZnodeNotWatched);
-        out.request(Owner::Registration(self.id), Op::GetData { path: self.path.clone(), watch })
+        }
     }
 
     /// Replaces the payload; the read behind it decides, and leaves a new watch for the one that this fires.

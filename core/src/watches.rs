@@ -10,8 +10,13 @@
 //! grows beyond 128 KiB, so the ledger counts bytes.
 
 use alloc::collections::BTreeSet;
+use core::ops::Bound;
 
 use crate::path::Path;
+
+/// So many znodes of one directory are watched one by one; a recursive watch on the directory does for more. It brings the
+/// changes of all others in the directory, too, about 100 bytes each, and spares a read for each znode.
+pub(crate) const SIBLINGS_MAX: usize = 8;
 
 /// A part of the tree that one recursive watch can cover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,14 +43,19 @@ impl Watches {
 
     /// Whether a one-shot on `path` fits (or is armed already).
     pub(crate) fn add_one_shot(&mut self, path: &Path) -> bool {
-        if self.one_shots.contains(path) {
-            return true;
+        let fits = self.one_shots.contains(path) || self.bytes + cost(path) <= self.bytes_max;
+        if fits {
+            self.set_one_shot(path);
         }
-        if self.bytes + cost(path) > self.bytes_max {
-            return false;
+        fits
+    }
+
+    /// One is armed, whether it fits or not.
+    pub(crate) fn set_one_shot(&mut self, path: &Path) {
+        if !self.one_shots.contains(path) {
+            self.bytes += cost(path);
+            self.one_shots.insert(path.clone());
         }
-        self.bytes += cost(path);
-        self.one_shots.insert(path.clone())
     }
 
     pub(crate) fn remove_one_shot(&mut self, path: &Path) -> bool {
@@ -80,6 +90,22 @@ impl Watches {
         was_there
     }
 
+    /// Whether so many siblings of `path` have a one-shot that it shall not have one, too.
+    pub(crate) fn is_crowded(&self, path: &Path) -> bool {
+        let Some(prefix) = path.parent().map(|directory| directory.prefix()) else { return false };
+        let siblings = self.one_shots.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
+        siblings.take_while(|other| other.as_str().starts_with(&prefix)).take(SIBLINGS_MAX).count()
+            == SIBLINGS_MAX
+    }
+
+    pub(crate) fn has_recursive(&self, path: &Path) -> bool {
+        self.recursive.contains(path)
+    }
+
+    pub(crate) fn has_one_shot(&self, path: &Path) -> bool {
+        self.one_shots.contains(path)
+    }
+
     pub(crate) fn clear(&mut self) {
         self.bytes = 0;
         self.one_shots.clear();
@@ -91,15 +117,16 @@ impl Watches {
         assert_eq!(self.bytes, sum, "the ledger of watches does not add up");
     }
 
-    fn is_covered(&self, path: &Path) -> bool {
-        let mut next = Some(path.clone());
-        while let Some(path) = next {
-            if self.recursive.contains(&path) {
+    /// Whether a recursive watch on it, or on an ancestor, is armed.
+    pub(crate) fn is_covered(&self, path: &Path) -> bool {
+        let mut next = path.as_str();
+        while !next.is_empty() {
+            if self.recursive.contains(next) {
                 return true;
             }
-            next = path.parent();
+            next = next.rsplit_once('/').map_or("", |(parent, _)| parent);
         }
-        false
+        self.recursive.contains("/")
     }
 }
 

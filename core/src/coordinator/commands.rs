@@ -218,8 +218,10 @@ impl Coordinator {
         self.phase = Phase::Closing;
         let close_at = self.out.now.after(self.out.config.close_timeout);
         self.out.set_timer(Key::Close, Some(close_at));
-        for cache in mem::take(&mut self.caches).into_values() {
-            cache.drop_watch(&mut self.out);
+        for (path, cache) in mem::take(&mut self.caches) {
+            // What else relies on the watch is withdrawn now.
+            self.out.unwatch_recursively(&path);
+            cache.end(&mut self.out);
         }
         for registration in self.registrations.values_mut().filter(|registration| registration.is_wanted()) {
             registration.unregister(&mut self.out);

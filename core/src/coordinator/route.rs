@@ -2,10 +2,11 @@
 
 use alloc::format;
 use alloc::vec::Vec;
+use core::ops::Bound;
 
 use super::{Coordinator, Phase};
 use crate::election::{Answer, Standing, is_beat};
-use crate::ids::{RequestId, SessionEpoch, Zxid};
+use crate::ids::{RegistrationId, RequestId, SessionEpoch, Zxid};
 use crate::input::SessionEvent;
 use crate::janitor;
 use crate::layout::Place;
@@ -16,6 +17,7 @@ use crate::output::{Event, SessionStatus, Terms};
 use crate::path::{Name, Path};
 use crate::session;
 use crate::timers::Key;
+use crate::watches::SIBLINGS_MAX;
 
 impl Coordinator {
     pub(super) fn handle_deadline(&mut self, key: Key) {
@@ -158,15 +160,19 @@ impl Coordinator {
         if is_beat(&in_flight, &outcome) || self.out.config.is_mutated(Mutation::UnansweredBeatCounts) {
             self.extend_lease(&in_flight);
         }
-        if let (Some(path), Err(OpError::Refused(ErrorCode::NoNode))) = (&in_flight.watched, &outcome) {
+        match (&in_flight.watched, &outcome) {
+            // An older one may have fired since it was asked for.
+            (Some(path), Ok(_)) => self.out.watch_left(path),
             // A read leaves no watch on what is not there.
-            self.out.watch_gone(path);
+            (Some(path), Err(OpError::Refused(ErrorCode::NoNode))) => self.out.watch_gone(path),
+            (Some(_), Err(_)) | (None, _) => {}
         }
         let standing = self.standing();
         let out = &mut self.out;
         let mut answer = |name, answer| self.election.handle_answer(&name, answer, &standing, out);
         match in_flight.owner {
             Owner::Nobody | Owner::LeaseDelete(_) => {}
+            Owner::Directory(path) => out.directory_created(&path),
             Owner::Janitor => self.janitor.handle_response(request, outcome, out),
             Owner::Watch(path) => match outcome {
                 Ok(_) => {}
@@ -291,6 +297,9 @@ impl Coordinator {
                 Fact::Unregistered(id) => {
                     if let Some(registration) = self.registrations.remove(&id) {
                         self.registered_paths.remove(registration.path());
+                        if let Some(directory) = registration.path().parent() {
+                            self.tend_watch(&directory);
+                        }
                     }
                 }
                 Fact::Office(event) => self.handle_office(event),
@@ -358,7 +367,35 @@ impl Coordinator {
             return;
         }
         if let Some(cache) = self.caches.remove(path) {
-            cache.drop_watch(&mut self.out);
+            self.tend_watch(path);
+            cache.end(&mut self.out);
+        }
+    }
+
+    /// A recursive watch on a directory is there for its cache, and for many registrations in it. When both are gone, so is
+    /// it, and the few that relied on it get watches of their own.
+    fn tend_watch(&mut self, directory: &Path) {
+        if self.caches.contains_key(directory) || !self.out.has_recursive(directory) {
+            return;
+        }
+        let prefix = directory.prefix();
+        let relying: Vec<RegistrationId> = self
+            .registered_paths
+            .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded))
+            .take_while(|(path, _)| path.as_str().starts_with(&prefix))
+            .filter(|(path, _)| !self.out.has_one_shot(path))
+            .map(|(_, id)| *id)
+            .take(SIBLINGS_MAX)
+            .collect();
+        // Half as many as arm it: one that comes and goes does not make it come and go.
+        if relying.len() > SIBLINGS_MAX / 2 {
+            return;
+        }
+        self.out.unwatch_recursively(directory);
+        for id in relying {
+            if let Some(registration) = self.registrations.get_mut(&id) {
+                registration.handle_uncovered(&mut self.out);
+            }
         }
     }
 }
