@@ -94,4 +94,9 @@ impl Claim {
             ClaimKind::FromSilent { .. } => 1,
         }
     }
+
+    /// Where in the transaction the term record is first written.
+    pub(super) fn base_at(&self) -> u32 {
+        self.proof_at() + 1
+    }
 }

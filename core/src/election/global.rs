@@ -305,7 +305,10 @@ impl Global {
                 out.tell(Fact::LeaseGone(claim.lease));
             }
             // Somebody was faster, or the record that was to be deleted is gone or alive: read again (rule 14).
-            Err(OpError::RefusedAt { code: ErrorCode::BadVersion | ErrorCode::NoNode, .. }) => {
+            Err(OpError::RefusedAt { index, code: code @ (ErrorCode::BadVersion | ErrorCode::NoNode) }) => {
+                if (index, code) == (claim.base_at(), ErrorCode::BadVersion) {
+                    self.view.refute(claim.base);
+                }
                 self.role = Role::Follower { open: Open::Refused };
                 self.doubt_holder(out);
             }

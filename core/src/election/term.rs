@@ -297,8 +297,8 @@ impl TermView {
 
     /// Whether what is known is a term that this node has released since.
     pub(super) fn is_released(&self) -> bool {
-        match (&self.known, self.floor) {
-            (Known::Held { version, .. }, Some(floor)) => version.wrapping_sub(floor) < 0,
+        match (&self.known, self.released) {
+            (Known::Held { version, .. }, Some(released)) => version.wrapping_sub(released) < 0,
             (Known::Held { .. }, None) => false,
             (
                 Known::Nothing
@@ -311,11 +311,20 @@ impl TermView {
         }
     }
 
+    /// A write at `version` was refused for the version: the record is past it, whatever a read shows. Versions only rise,
+    /// and one that falls is taken for an older view as before.
+    pub(super) fn refute(&mut self, version: i32) {
+        self.raise_floor(version.wrapping_add(1));
+    }
+
+    fn raise_floor(&mut self, to: i32) {
+        self.floor = Some(self.floor.filter(|floor| floor.wrapping_sub(to) > 0).unwrap_or(to));
+    }
+
     /// Rule 6: the term at `version` is over for this node, whatever a read shows.
     pub(super) fn release(&mut self, version: i32, out: &Outbox) {
         if !out.config.is_mutated(Mutation::ReleaseNotFinal) {
-            let over = version.wrapping_add(1);
-            self.floor = Some(self.floor.filter(|floor| floor.wrapping_sub(over) > 0).unwrap_or(over));
+            self.raise_floor(version.wrapping_add(1));
         }
         self.released = self.floor;
         self.read_behind();
