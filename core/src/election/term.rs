@@ -311,10 +311,12 @@ impl TermView {
         }
     }
 
-    /// A write at `version` was refused for the version: the record is past it, whatever a read shows. Versions only rise,
-    /// and one that falls is taken for an older view as before.
+    /// A write at `version` was refused for the version: if the record was ever seen there, it is past it by now, whatever a
+    /// read shows. (A claim by word of an event alone is made at a version that nobody has seen yet.)
     pub(super) fn refute(&mut self, version: i32) {
-        self.raise_floor(version.wrapping_add(1));
+        if self.floor == Some(version) {
+            self.raise_floor(version.wrapping_add(1));
+        }
     }
 
     fn raise_floor(&mut self, to: i32) {
