@@ -253,12 +253,10 @@ impl Coordinator {
             Place::Lease(lease) => self.election.handle_record_event(lease, &mut self.out),
             Place::Term(global) => self.election.handle_term_event(global, &standing, &mut self.out),
             Place::Candidate { global } => match change {
-                Change::Deleted => {
-                    self.election.handle_candidate_event(global, path.file_name(), &standing, &mut self.out);
-                }
                 // A one-shot that is gone must be set again, whatever made it fire.
-                Change::DataChanged => {
-                    self.election.handle_candidate_event(global, path.file_name(), &standing, &mut self.out);
+                Change::Deleted | Change::DataChanged => {
+                    let znode = path.file_name();
+                    self.election.handle_candidate_event(global, znode, change, &standing, &mut self.out);
                 }
                 Change::Created | Change::ChildrenChanged => {}
             },

@@ -26,6 +26,8 @@ enum Opening {
 
 impl Global {
     pub(crate) fn advance(&mut self, standing: &Standing, records: &mut Records, out: &mut Outbox) {
+        // Before anything is read for a candidacy of which nothing is left.
+        self.withdraw(out);
         self.do_what_is_due(standing, records, out);
         if self.withdraw(out) {
             // A campaign, or a look-up, that waited for that begins now.

@@ -18,7 +18,7 @@ pub(crate) use global::{Campaign, Standing, is_beat};
 
 use crate::ids::{RequestId, Token};
 use crate::mutation::Mutation;
-use crate::op::Outcome;
+use crate::op::{Change, Outcome};
 use crate::outbox::{LeaseName, Outbox};
 use crate::output::{Holder, Terms};
 use crate::path::{Name, Path};
@@ -218,12 +218,13 @@ impl Election {
         &mut self,
         name: &str,
         znode: &str,
+        change: Change,
         standing: &Standing,
         out: &mut Outbox,
     ) {
         if let Some(global) = self.globals.get_mut(name) {
             let name = global.name.clone();
-            global.queue.handle_event(znode);
+            global.queue.handle_event(znode, change);
             self.advance(&name, standing, out);
         }
     }

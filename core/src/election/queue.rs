@@ -24,7 +24,7 @@ use alloc::vec::Vec;
 use crate::backoff::{Backoff, salt};
 use crate::ids::{Incarnation, RequestId};
 use crate::mutation::Mutation;
-use crate::op::{CreateMode, ErrorCode, Op, OpError, Outcome, Reply, Version};
+use crate::op::{Change, CreateMode, ErrorCode, Op, OpError, Outcome, Reply, Version};
 use crate::outbox::{Outbox, Owner};
 use crate::path::{Name, Path};
 use crate::shape::is_sequence;
@@ -282,11 +282,37 @@ impl Queue {
         }
     }
 
-    /// A candidate went, or the tree's watch says that something happened to one.
-    pub(crate) fn handle_event(&mut self, znode: &str) {
-        if self.own_znode() == Some(znode) || self.ahead.iter().any(|ahead| ahead == znode) {
-            self.ahead.clear();
-            self.list_again();
+    /// A candidate went, or something else was done to one. When all in front are watched, and one of them goes, the others
+    /// are known without a list: nobody comes in between, and no name comes back.
+    pub(crate) fn handle_event(&mut self, znode: &str, change: Change) {
+        let Some(index) = self.ahead.iter().position(|ahead| ahead == znode) else {
+            if self.own_znode() == Some(znode) {
+                self.ahead.clear();
+                self.list_again();
+            }
+            return;
+        };
+        match (&mut self.state, change) {
+            (State::Queued { rank: Some(rank), .. }, Change::Deleted)
+                if *rank == self.ahead.len() && self.list == List::Idle =>
+            {
+                self.ahead.remove(index);
+                *rank = self.ahead.len();
+            }
+            (
+                State::Absent
+                | State::Creating { .. }
+                | State::Unsure
+                | State::Fencing { .. }
+                | State::Fenced
+                | State::Queued { .. }
+                | State::Deleting { .. }
+                | State::Doomed { .. },
+                Change::Deleted | Change::Created | Change::DataChanged | Change::ChildrenChanged,
+            ) => {
+                self.ahead.clear();
+                self.list_again();
+            }
         }
     }
 

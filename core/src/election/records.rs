@@ -80,8 +80,8 @@ impl Records {
         let Some(record) = self.by_name.get_mut(lease) else { return };
         record.observers.remove(global);
         if record.observers.is_empty() {
+            // Its watch stays: it fires with the next beat, or when the record goes, and costs no more than to take it back.
             self.by_name.remove(lease);
-            out.unwatch_data(&out.layout.lease(lease));
             out.set_timer(Key::Record(Arc::clone(lease)), None);
         }
     }

@@ -43,7 +43,7 @@ pub static WORLDS: [World; 19] = [
         faults: Faults { breaks: 1, ..NONE },
         horizon: Duration::from_millis(500),
         goals: &[Goal::Elected, Goal::ClaimAdopted, Goal::AppliedLate],
-        states: Some(219_103),
+        states: Some(211_807),
         ..TWO
     },
     World {
@@ -60,7 +60,7 @@ pub static WORLDS: [World; 19] = [
         about: "one leads, and a session ends",
         faults: Faults { expiries: 1, ..NONE },
         goals: &[Goal::ElectedAfterAnother, Goal::TakenOverSilent, Goal::RanOut, Goal::SessionLost],
-        states: Some(68_327),
+        states: Some(38_435),
         ..TWO
     },
     World {
@@ -68,7 +68,7 @@ pub static WORLDS: [World; 19] = [
         about: "one leads, a node pauses for as long as it likes, and a connection breaks",
         faults: Faults { breaks: 1, lapses: 1, ..NONE },
         goals: &[Goal::TakenOverSilent, Goal::BeliefLapsed, Goal::RanOut, Goal::AppliedLate],
-        states: Some(3_416_681),
+        states: Some(2_146_702),
         ..TWO
     },
     World {
@@ -77,7 +77,7 @@ pub static WORLDS: [World; 19] = [
         faults: Faults { breaks: 1, resignations: 1, ..NONE },
         horizon: Duration::from_millis(1_000),
         goals: &[Goal::ElectedAfterAnother, Goal::ClaimAdopted, Goal::AppliedLate],
-        states: Some(5_741),
+        states: Some(2_445),
         ..TWO
     },
     World {
@@ -86,7 +86,7 @@ pub static WORLDS: [World; 19] = [
         faults: Faults { breaks: 1, crashes: 1, ..NONE },
         horizon: Duration::from_millis(1_000),
         goals: &[Goal::AppliedLate],
-        states: Some(9_897),
+        states: Some(9_570),
         ..TWO
     },
     World {
@@ -96,7 +96,7 @@ pub static WORLDS: [World; 19] = [
         faults: Faults { breaks: 1, resignations: 1, ..NONE },
         horizon: Duration::from_millis(1_000),
         goals: &[Goal::ElectedAfterAnother, Goal::ClaimAdopted, Goal::AppliedLate],
-        states: Some(322_628),
+        states: Some(48_246),
         ..TWO
     },
     World {
@@ -171,7 +171,7 @@ pub static WORLDS: [World; 19] = [
         about: "one leads, and a connection stands still",
         faults: Faults { stalls: 1, ..NONE },
         goals: &[Goal::TakenOverSilent, Goal::RanOut],
-        states: Some(1_159_026),
+        states: Some(660_471),
         ..TWO
     },
     World {
@@ -190,7 +190,7 @@ pub static WORLDS: [World; 19] = [
         faults: Faults { breaks: 2, resignations: 1, lags: 1, ..NONE },
         horizon: Duration::from_millis(1_000),
         goals: &[Goal::ElectedAfterAnother, Goal::ClaimAdopted, Goal::AppliedLate, Goal::ReadThePast],
-        states: Some(154_322),
+        states: Some(73_701),
         ..TWO
     },
     World {
@@ -200,7 +200,7 @@ pub static WORLDS: [World; 19] = [
         faults: Faults { resignations: 1, kills: 1, ..NONE },
         horizon: Duration::from_millis(1_000),
         goals: &[Goal::ElectedAfterAnother, Goal::LeaseLost],
-        states: Some(273_402),
+        states: Some(25_522),
         ..TWO
     },
     World {
@@ -212,7 +212,7 @@ pub static WORLDS: [World; 19] = [
         is_late: true,
         horizon: Duration::from_millis(1_000),
         goals: &[Goal::Elected, Goal::ElectedAfterAnother, Goal::ClaimAdopted, Goal::AppliedLate],
-        states: Some(49_946),
+        states: Some(46_325),
         ..TWO
     },
     World {
