@@ -33,7 +33,7 @@ fn guards_that_are_taken_out_are_missed() {
         (Mutation::UnansweredBeatCounts, "exclusive belief", 5),
         (Mutation::NoProofOfLife, "exclusive belief", 6),
         (Mutation::KillAtAnyVersion, "exclusive belief", 14),
-        (Mutation::QueueNotListedAgain, "leaders", 13),
+        (Mutation::QueueNotListedAgain, "leaders", 9),
         (Mutation::CandidateForgotten, "queue", 5),
         (Mutation::OwnZnodeNotWatched, "registrations", 10),
     ] {
