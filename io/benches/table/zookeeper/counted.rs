@@ -23,6 +23,7 @@ pub(crate) struct Counts {
     /// Both ways, with the lengths of frames.
     pub(crate) bytes: usize,
     last: Instant,
+    last_request: Instant,
 }
 
 /// The xid of pings.
@@ -72,15 +73,17 @@ impl Relay {
         std::mem::replace(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner), Counts::new())
     }
 
-    /// Nothing passes any more.
-    pub(crate) fn cut(&self) {
+    /// Nothing passes any more, as when the process of a client is killed. Tells when a request last did.
+    pub(crate) fn cut(&self) -> Instant {
         self.is_cut.send_replace(true);
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).last_request
     }
 }
 
 impl Counts {
     fn new() -> Self {
-        Self { requests: BTreeMap::new(), bytes: 0, last: Instant::now() }
+        let now = Instant::now();
+        Self { requests: BTreeMap::new(), bytes: 0, last: now, last_request: now }
     }
 
     fn count(&mut self, frame: &[u8], is_from_client: bool) {
@@ -92,6 +95,7 @@ impl Counts {
         self.last = Instant::now();
         if let (true, Some(operation)) = (is_from_client, number(4)) {
             *self.requests.entry(operation).or_default() += 1;
+            self.last_request = self.last;
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future;
-use queenright::{Candidacy, Client};
+use queenright::{Candidacy, Client, Config};
 use zookeeper_client as zk;
 
 use super::counted::Relay;
@@ -12,6 +12,8 @@ use super::{OPEN, client, namespace, plain};
 use crate::measure::{Row, Target};
 
 const CANDIDATES: usize = 5;
+const FAILURES: u32 = 9;
+const LEASE: Duration = Duration::from_secs(1);
 const ROUNDS: usize = 40;
 /// Before each round: whoever is idle has to be woken, here as there.
 const IDLE: Duration = Duration::from_millis(30);
@@ -32,6 +34,16 @@ pub(super) async fn rows(server: &Server, wanted: impl Fn(&str) -> bool) -> Vec<
         }
         rows.push(row);
     }
+    // What L bounds, and the clocks' difference of 1 %, and 100 ms for the rest.
+    let most = LEASE.as_secs_f64() * 1010.0 + 100.0;
+    let fail_over = format!("fail-over of a leader that is gone, lease of {LEASE:?}, from its last beat");
+    if wanted(&fail_over) {
+        let mut row = Row::new(fail_over, "ms", Target::AtMost(most));
+        for round in 0..FAILURES {
+            row.ours.push(failure(server.address(), round).await.as_secs_f64() * 1e3);
+        }
+        rows.push(row);
+    }
     let crowd = "one change of leader among 100";
     if wanted(crowd) {
         let mut requests = Row::new(format!("{crowd}: requests of all"), "", Target::AtMost(10.0));
@@ -48,6 +60,28 @@ pub(super) async fn rows(server: &Server, wanted: impl Fn(&str) -> bool) -> Vec<
         rows.extend([requests, listings]);
     }
     rows
+}
+
+/// The leader's connection ends and nobody hears of it again; from its last beat to the election of the next one. Each
+/// round has another phase between two beats.
+async fn failure(address: &str, round: u32) -> Duration {
+    let namespace = namespace();
+    let relay = Relay::to(address).await;
+    let connect = async |address: &str| {
+        let config = Config::new(address).with_namespace(&namespace).with_lease(LEASE);
+        Client::connect(config).await.expect("the server answers")
+    };
+    let (leader, follower) = (connect(&relay.address).await, connect(address).await);
+    let mut first = leader.campaign("office", "first").await.expect("free to stand");
+    let leadership = first.elected().await.expect("alone");
+    let mut second = follower.campaign("office", "second").await.expect("free to stand");
+    tokio::time::sleep(LEASE * 2 + LEASE * round / FAILURES).await;
+    let last_beat = relay.cut();
+    let next = second.elected().await.expect("the next one");
+    let took = last_beat.elapsed();
+    drop((next, leadership, first, second, leader));
+    follower.close().await;
+    took
 }
 
 /// A global, and those who stand for it: the leader first, then in the order in which they follow.
