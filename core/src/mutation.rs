@@ -144,6 +144,8 @@ mutations! {
         EpochNotCounted,
         /// The client sends no pings.
         NoPing,
+        /// The client keeps a session that the server has refused.
+        RefusalIsNoLoss,
     }
     sought {
         /// A term that this node holds and does not want is kept (rule 10).
@@ -160,8 +162,6 @@ mutations! {
         EventOfAnySession,
         /// The client sends what the core meant for an earlier session.
         SentIntoNextSession,
-        /// The client keeps a session that the server has refused.
-        RefusalIsNoLoss,
     }
     spare {
         /// An event during the read of a payload does not make that payload read again. By the port's contract no event is
