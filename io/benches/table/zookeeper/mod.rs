@@ -6,6 +6,7 @@ mod changes;
 mod counted;
 mod crowd;
 mod elections;
+mod growth;
 mod lookups;
 mod server;
 
@@ -27,6 +28,7 @@ pub(crate) async fn rows(wanted: impl Fn(&str) -> bool + Copy) -> Vec<Row> {
     rows.extend(changes::rows(&server, wanted).await);
     rows.extend(elections::rows(&server, wanted).await);
     rows.extend(crowd::rows(&server, wanted).await);
+    rows.extend(growth::rows(&server, wanted).await);
     rows
 }
 
