@@ -10,7 +10,8 @@
 //!             the same, long without a connection      Lost; Connecting: Connect, for a new session
 //! Connecting  accepted, new session                    Preparing: credentials, is the chroot there?
 //!             accepted, the session it knows           Up: credentials, watches; Reconnected
-//!             refused, or another session              Lost; Waiting, or Preparing
+//!             refused                                  Lost; Waiting, without a pause
+//!             another session                          Lost; Preparing
 //!             took too long                            Waiting
 //! Preparing   credentials accepted, chroot there       Up: Connected
 //!             credentials or chroot refused            Waiting
@@ -491,10 +492,11 @@ impl Client {
             }
         }
         self.outputs.push_back(Output::Disconnect { reason });
-        let state = core::mem::replace(
-            &mut self.state,
-            State::Waiting { until: self.retry.pause(now, &self.config) },
-        );
+        // A server that says that a session is over is well, and gives another one: it is asked at once. Not twice, for
+        // then there is no session left that could be over.
+        let is_well = reason == Break::Expired && !self.config.is_mutated(Mutation::RefusalIsNoLoss);
+        let until = if is_well { now } else { self.retry.pause(now, &self.config) };
+        let state = core::mem::replace(&mut self.state, State::Waiting { until });
         match state {
             State::Up(_) => {
                 self.left_at = now;

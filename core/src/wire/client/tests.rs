@@ -167,9 +167,11 @@ fn a_refused_session_is_lost_and_the_next_one_knows_nothing_of_it() {
     stage.reply(1, 40, Ok(Response::AddWatch));
     stage.broken();
     stage.wake();
+    let refused_at = stage.now;
     assert_eq!(stage.connected(refused()), ["> leave: the session is over", "= Lost"]);
     assert_eq!(stage.submit(delete("/a")), ["= #2 of 1 at ?: Unknown"]);
     assert_eq!(stage.wake(), ["> connect 0: session 0, zxid 0, 8000 ms"]);
+    assert_eq!(stage.now, refused_at, "the server is well: there is nothing to wait for");
     let connected = ["= Connected { session_epoch: SessionEpoch(2), session: SessionId(8) }"];
     assert_eq!(stage.connected(accepted(8)), connected, "nothing is armed again");
     let old = Request { id: RequestId(9), session_epoch: SessionEpoch(1), op: delete("/a") };
@@ -197,6 +199,26 @@ fn a_session_that_no_server_will_speak_of_is_given_up() {
     let after = stage.now.since(left_at);
     // The server granted 6 s; the pauses end at 2 s.
     assert!(after >= 12_000 * MILLIS && after <= 14_000 * MILLIS, "two session timeouts, not {after:?}");
+}
+
+/// The server that answered is asked, not the next one, which may not be there.
+#[test]
+fn sessions_that_expire_in_a_row_cost_one_pause_each() {
+    let mut stage = Stage::up_with(Config::new(2));
+    let began_at = stage.now;
+    for expiry in 1..=3 {
+        stage.broken();
+        let connect = stage.wake();
+        assert!(
+            connect[0].starts_with(&format!("> connect {}: session {}", expiry % 2, 6 + expiry)),
+            "{connect:?}"
+        );
+        stage.connected(refused());
+        assert_eq!(stage.wake(), [format!("> connect {}: session 0, zxid 0, 8000 ms", expiry % 2)]);
+        stage.connected(accepted(7 + expiry));
+    }
+    // 20 ms in the first round over both servers, and 40 ms in the second.
+    assert!(stage.now.since(began_at) <= 80 * MILLIS, "{:?}", stage.now.since(began_at));
 }
 
 #[test]
