@@ -1,4 +1,4 @@
-//! Discovery and election end to end, on real servers.
+//! Discovery and election end to end.
 
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)] // A test may panic, and wait for one thing of many.
 
@@ -16,7 +16,18 @@ use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::relay::Relay;
+use crate::support::tree::Tree;
+use crate::support::venue::{Venue, everywhere};
 use crate::support::zookeeper::ZooKeeper;
+
+everywhere! {
+    instances_come_change_and_go,
+    one_of_three_leads_and_another_one_after_its_death,
+    a_leader_hands_over_when_it_resigns_and_not_before_it_stopped,
+    belief_ends_within_the_lease_when_the_connection_does,
+    an_expired_session_costs_neither_registrations_nor_leadership,
+    candidates_whose_sessions_expired_succeed_each_other_all_the_same,
+}
 
 const LEASE: Duration = Duration::from_millis(900);
 /// The request timeout of the clients under test.
@@ -33,6 +44,21 @@ fn config(servers: impl Into<String>) -> Config {
 
 async fn connect(zookeeper: &ZooKeeper) -> Client {
     Client::connect(config(zookeeper.connect_string())).await.unwrap()
+}
+
+fn config_at(venue: &Venue) -> Config {
+    venue.adapt(config(venue.server.connect_string()))
+}
+
+async fn connect_at(venue: &Venue) -> Client {
+    Client::connect(config_at(venue)).await.unwrap()
+}
+
+/// Ends a client's session, and waits until it has another one.
+async fn expire(venue: &Venue, client: &Client) {
+    let Some(SessionStatus::Connected { session, session_epoch }) = client.session() else { panic!() };
+    venue.server.expire(session);
+    within(PATIENCE, newer_session(client, session_epoch)).await;
 }
 
 async fn within<T>(limit: Duration, what: impl Future<Output = T>) -> T {
@@ -58,11 +84,8 @@ async fn names(client: &Client, service: &str) -> Vec<String> {
     snapshot.instances().iter().map(|instance| instance.name.to_string()).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs ZooKeeper: make live"]
-async fn instances_come_change_and_go() {
-    let zookeeper = ZooKeeper::start();
-    let (provider, consumer) = (connect(&zookeeper).await, connect(&zookeeper).await);
+async fn instances_come_change_and_go(venue: Venue) {
+    let (provider, consumer) = (connect_at(&venue).await, connect_at(&venue).await);
 
     let empty = consumer.get_capable("web").await.unwrap();
     assert_eq!((empty.instances(), empty.freshness()), (&[][..], Freshness::Fresh), "authoritatively empty");
@@ -93,7 +116,7 @@ async fn instances_come_change_and_go() {
 
     within(PATIENCE, one.update(b"10.0.0.2".to_vec())).await.unwrap();
     // Who asks for the first time afterwards sees it: it was in ZooKeeper when `update` returned.
-    let late = connect(&zookeeper).await;
+    let late = connect_at(&venue).await;
     let snapshot = late.get_capable("web").await.unwrap();
     assert_eq!(snapshot.instance("one").unwrap().payload.as_ref(), b"10.0.0.2");
     let changes = within(PATIENCE, follow.next()).await.unwrap().changes;
@@ -220,18 +243,15 @@ fn payload_of(holder: &Holder) -> Option<(Token, Vec<u8>)> {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs ZooKeeper: make live"]
-async fn one_of_three_leads_and_another_one_after_its_death() {
-    let zookeeper = ZooKeeper::start();
+async fn one_of_three_leads_and_another_one_after_its_death(venue: Venue) {
     let mut victims: Vec<Victim> = Vec::new();
     let mut candidacies = Vec::new();
     for name in ["a", "b", "c"] {
-        let victim = Victim::connect(config(zookeeper.connect_string()).with_name(name));
+        let victim = Victim::connect(config_at(&venue).with_name(name));
         candidacies.push(victim.client.campaign("boss", name).await.unwrap());
         victims.push(victim);
     }
-    let observer = connect(&zookeeper).await;
+    let observer = connect_at(&venue).await;
     let first: Leadership = {
         let [a, b, c] = &mut candidacies[..] else { panic!() };
         within(PATIENCE, async {
@@ -284,11 +304,8 @@ async fn one_of_three_leads_and_another_one_after_its_death() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs ZooKeeper: make live"]
-async fn a_leader_hands_over_when_it_resigns_and_not_before_it_stopped() {
-    let zookeeper = ZooKeeper::start();
-    let (one, two) = (connect(&zookeeper).await, connect(&zookeeper).await);
+async fn a_leader_hands_over_when_it_resigns_and_not_before_it_stopped(venue: Venue) {
+    let (one, two) = (connect_at(&venue).await, connect_at(&venue).await);
     let mut first = one.campaign("g", "one").await.unwrap();
     let leadership = within(PATIENCE, first.elected()).await.unwrap();
     assert!(matches!(one.campaign("g", "again").await, Err(Error::AlreadyCandidate { .. })));
@@ -345,14 +362,11 @@ async fn a_leader_that_does_not_stop_loses_its_term_all_the_same() {
     assert!(next.is_valid());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs ZooKeeper: make live"]
-async fn belief_ends_within_the_lease_when_the_connection_does() {
-    let zookeeper = ZooKeeper::start();
+async fn belief_ends_within_the_lease_when_the_connection_does(venue: Venue) {
     for stalls in [false, true] {
-        let relay = Relay::to(zookeeper.address(1));
-        let leader = Client::connect(config(relay.address().to_string())).await.unwrap();
-        let standby = connect(&zookeeper).await;
+        let relay = Relay::to(venue.server.address());
+        let leader = Client::connect(venue.adapt(config(relay.address().to_string()))).await.unwrap();
+        let standby = connect_at(&venue).await;
         let mut first = leader.campaign("g", "first").await.unwrap();
         let leadership = within(PATIENCE, first.elected()).await.unwrap();
         let mut second = standby.campaign("g", "second").await.unwrap();
@@ -380,11 +394,8 @@ async fn belief_ends_within_the_lease_when_the_connection_does() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs ZooKeeper: make live"]
-async fn an_expired_session_costs_neither_registrations_nor_leadership() {
-    let zookeeper = ZooKeeper::start();
-    let victim = connect(&zookeeper).await;
+async fn an_expired_session_costs_neither_registrations_nor_leadership(venue: Venue) {
+    let victim = connect_at(&venue).await;
     let mut registrations = Vec::new();
     for n in 0..20 {
         let (name, metadata) = (format!("i{n:02}"), if n % 2 == 0 { vec![] } else { vec![n] });
@@ -392,10 +403,8 @@ async fn an_expired_session_costs_neither_registrations_nor_leadership() {
     }
     let mut candidacy = victim.campaign("g", "victim").await.unwrap();
     let leadership = within(PATIENCE, candidacy.elected()).await.unwrap();
-    let Some(SessionStatus::Connected { session, session_epoch }) = victim.session() else { panic!() };
-    zookeeper.expire(1, session.0);
-    within(PATIENCE, newer_session(&victim, session_epoch)).await;
-    let observer = connect(&zookeeper).await;
+    expire(&venue, &victim).await;
+    let observer = connect_at(&venue).await;
     eventually(async || names(&observer, "many").await.len() == 20).await;
     for (n, registration) in registrations.iter().enumerate() {
         let snapshot = observer.get_capable("many").await.unwrap();
@@ -407,9 +416,7 @@ async fn an_expired_session_costs_neither_registrations_nor_leadership() {
     // What was dropped is not resurrected by the next expiry.
     registrations.truncate(10);
     eventually(async || names(&observer, "many").await.len() == 10).await;
-    let Some(SessionStatus::Connected { session, session_epoch }) = victim.session() else { panic!() };
-    zookeeper.expire(1, session.0);
-    within(PATIENCE, newer_session(&victim, session_epoch)).await;
+    expire(&venue, &victim).await;
     for registration in &registrations {
         let mut changes = std::pin::pin!(registration.status_changes());
         let registered =
@@ -417,6 +424,30 @@ async fn an_expired_session_costs_neither_registrations_nor_leadership() {
         within(PATIENCE, registered).await;
     }
     eventually(async || names(&observer, "many").await.len() == 10).await;
+}
+
+async fn candidates_whose_sessions_expired_succeed_each_other_all_the_same(venue: Venue) {
+    let mut leader = Victim::connect(config_at(&venue));
+    let mut first = leader.client.campaign("g", "first").await.unwrap();
+    let leadership = within(PATIENCE, first.elected()).await.unwrap();
+    let standby = connect_at(&venue).await;
+    let mut second = standby.campaign("g", "second").await.unwrap();
+    let tree = Tree::connect(venue.server.address()).await;
+    let queue = async || tree.children("/queenright/globals/g/queue").await;
+    eventually(async || queue().await.len() == 1).await;
+    let before = queue().await;
+    expire(&venue, &leader.client).await;
+    expire(&venue, &standby).await;
+    eventually(async || queue().await.len() == 1 && queue().await != before).await;
+    let early = timeout(LEASE, second.elected()).await;
+    assert!(early.is_err() && leadership.is_valid(), "nothing has happened to the leader: {early:?}");
+
+    leader.kill();
+    let killed_at = Instant::now();
+    let next = within(PATIENCE, second.elected()).await.unwrap();
+    let gap = killed_at.elapsed();
+    assert!(!leadership.is_valid() && next.token() > leadership.token());
+    assert!(gap > LEASE / 2 && gap < LEASE * 2, "{gap:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,22 +1,33 @@
-//! Globals as processes on a real ZooKeeper: one in the whole cluster, replaced when it ends.
+//! Globals as processes: one in the whole cluster, replaced when it ends.
 
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)] // A test may panic, and wait for one thing of many.
 
 mod support;
 
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use queenright::{Error, Holder, Node, Process, ProcessId};
+use queenright_core::SessionId;
 use tokio::time::{Instant, sleep};
 
 use crate::support::child::{self, Child};
-use crate::support::cluster::{LEASE, PATIENCE, capable, config, eventually, node, nodes, soon};
+use crate::support::cluster::{
+    LEASE, PATIENCE, capable, config, eventually, idler, node, nodes, soon, sorted,
+};
 use crate::support::tree::Tree;
+use crate::support::venue::{Venue, everywhere};
 use crate::support::zookeeper::ZooKeeper;
+
+everywhere! {
+    a_race_of_candidates_gives_one_process,
+    when_it_exits_exactly_one_other_is_elected,
+    a_node_that_closes_hands_over_at_once,
+    an_expired_session_restarts_nothing_and_loses_nothing,
+}
 
 /// How many processes of a computation run at this moment, and how many ever did.
 #[derive(Clone, Default)]
@@ -79,11 +90,8 @@ async fn successor(node: &Node, global: &str, former: &ProcessId) -> ProcessId {
     next.unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs ZooKeeper: make live"]
-async fn a_race_of_candidates_gives_one_process() {
-    let zookeeper = ZooKeeper::start();
-    let nodes = nodes::<5>(&zookeeper).await;
+async fn a_race_of_candidates_gives_one_process(venue: Venue) {
+    let nodes = venue.nodes::<5>().await;
     for round in 0..5 {
         let (global, census) = (format!("boss{round}"), Census::default());
         let race = nodes.iter().map(|node| node.register_candidate(&global, census.computation()));
@@ -98,11 +106,8 @@ async fn a_race_of_candidates_gives_one_process() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs ZooKeeper: make live"]
-async fn when_it_exits_exactly_one_other_is_elected() {
-    let zookeeper = ZooKeeper::start();
-    let nodes = nodes::<4>(&zookeeper).await;
+async fn when_it_exits_exactly_one_other_is_elected(venue: Venue) {
+    let nodes = venue.nodes::<4>().await;
     let census = Census::default();
     for node in &nodes {
         soon(node.register_candidate("boss", census.computation())).await.unwrap();
@@ -200,11 +205,8 @@ async fn a_global_that_exited_is_forgotten_everywhere() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs ZooKeeper: make live"]
-async fn a_node_that_closes_hands_over_at_once() {
-    let zookeeper = ZooKeeper::start();
-    let [one, two, three] = nodes(&zookeeper).await;
+async fn a_node_that_closes_hands_over_at_once(venue: Venue) {
+    let [one, two, three] = venue.nodes().await;
     let census = Census::default();
     let leader = soon(one.register_candidate("boss", census.computation())).await.unwrap();
     soon(two.register_candidate("boss", census.computation())).await.unwrap();
@@ -371,4 +373,75 @@ async fn what_an_elected_process_offers_goes_with_it() {
     }
     eventually("released", async || two.whereis_global("boss").await.unwrap().is_none()).await;
     assert_eq!(one.whereis("boss-name"), None);
+}
+
+/// The session in which ZooKeeper has a node; 0 when it has not.
+async fn session_of(node: &Node, tree: &Tree) -> i64 {
+    let member = tree.get(&format!("/queenright/nodes/{}", node.id())).await;
+    member.map_or(0, |(_, stat)| stat.ephemeral_owner)
+}
+
+async fn an_expired_session_restarts_nothing_and_loses_nothing(venue: Venue) {
+    let [victim, observer] = venue.nodes().await;
+    let starts = Arc::new(Mutex::new(Vec::new()));
+    let mut pids = Vec::new();
+    for n in 0..10 {
+        let pid = idler(&victim);
+        victim.register(format!("svc{n}"), &pid).unwrap();
+        soon(victim.register_zk("all", &pid)).await.unwrap();
+        pids.push(pid);
+    }
+    let noted = Arc::clone(&starts);
+    let computation = move |process: Process| {
+        noted.lock().unwrap().push(process.self_pid().clone());
+        pending::<()>()
+    };
+    let boss = soon(victim.register_candidate("boss", computation)).await.unwrap();
+    soon(observer.register_candidate("boss", |_| pending())).await.unwrap();
+    soon(observer.register_candidate("other", |_| pending())).await.unwrap();
+    soon(victim.register_candidate("other", |_| pending())).await.unwrap();
+    let all = sorted(pids.clone());
+    let processes = victim.stats().processes;
+    let tree = Tree::connect(venue.server.address()).await;
+
+    for expiry in 0..3 {
+        let before = session_of(&victim, &tree).await;
+        venue.server.expire(SessionId(before));
+        eventually("another session", async || ![0, before].contains(&session_of(&victim, &tree).await))
+            .await;
+        let session = session_of(&victim, &tree).await;
+        let owned = async |path: String| {
+            tree.get(&path).await.is_some_and(|(_, stat)| stat.ephemeral_owner == session)
+        };
+        eventually("all that it registered is back, in the new session", async || {
+            for (n, pid) in pids.iter().enumerate() {
+                for service in [format!("svc{n}"), "all".to_owned()] {
+                    if !owned(format!("/queenright/services/{service}/{pid}")).await {
+                        return false;
+                    }
+                }
+            }
+            tree.children("/queenright/globals/other/queue").await.len() == 1
+        })
+        .await;
+        eventually("others see it", async || capable(&observer, "all").await == all).await;
+        for node in [&victim, &observer] {
+            assert_eq!(node.get_peers().await.unwrap().len(), 2);
+            assert_eq!(node.whereis_global("boss").await.unwrap(), Some(boss.clone()));
+        }
+        assert!(starts.lock().unwrap().iter().eq([&boss]), "expiry {expiry}: the leader was not restarted");
+        assert_eq!(victim.stats().processes, processes);
+    }
+    // What ends after an expiry ends as before it.
+    victim.kill(&pids[0], "");
+    eventually("its death is seen", async || {
+        capable(&observer, "svc0").await.is_empty() && capable(&observer, "all").await.len() == 9
+    })
+    .await;
+    observer.kill(&boss, "");
+    eventually("and its end", async || {
+        let next = observer.whereis_global("boss").await.unwrap();
+        next.is_some_and(|next| next.node() == observer.id())
+    })
+    .await;
 }

@@ -1,11 +1,10 @@
-//! Faults on a real ZooKeeper: sessions that expire, leaders that are paused, killed or cut off, nodes that come back.
+//! Faults on a real ZooKeeper: leaders that are paused, killed or cut off, nodes that come back.
 
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)] // A test may panic, and wait for one thing of many.
 
 mod support;
 
 use std::future::pending;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use queenright::adapter::OperatingSystem;
@@ -15,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::child::{self, Child};
 use crate::support::cluster::{
-    LEASE, PATIENCE, SESSION, capable, collector, config, eventually, idler, node, nodes, soon, sorted,
+    LEASE, PATIENCE, SESSION, capable, collector, config, eventually, node, nodes, soon,
 };
 use crate::support::tree::{Tree, payload_of};
 use crate::support::zookeeper::{ZooKeeper, free_address};
@@ -27,80 +26,6 @@ fn now() -> queenright_core::Instant {
 
 fn wall_clock_millis() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
-}
-
-/// The session in which ZooKeeper has a node; 0 when it has not.
-async fn session_of(node: &Node, tree: &Tree) -> i64 {
-    let member = tree.get(&format!("/queenright/nodes/{}", node.id())).await;
-    member.map_or(0, |(_, stat)| stat.ephemeral_owner)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs ZooKeeper: make live"]
-async fn an_expired_session_restarts_nothing_and_loses_nothing() {
-    let zookeeper = ZooKeeper::start();
-    let [victim, observer] = nodes(&zookeeper).await;
-    let starts = Arc::new(Mutex::new(Vec::new()));
-    let mut pids = Vec::new();
-    for n in 0..10 {
-        let pid = idler(&victim);
-        victim.register(format!("svc{n}"), &pid).unwrap();
-        soon(victim.register_zk("all", &pid)).await.unwrap();
-        pids.push(pid);
-    }
-    let noted = Arc::clone(&starts);
-    let computation = move |process: Process| {
-        noted.lock().unwrap().push(process.self_pid().clone());
-        pending::<()>()
-    };
-    let boss = soon(victim.register_candidate("boss", computation)).await.unwrap();
-    soon(observer.register_candidate("boss", |_| pending())).await.unwrap();
-    soon(observer.register_candidate("other", |_| pending())).await.unwrap();
-    soon(victim.register_candidate("other", |_| pending())).await.unwrap();
-    let all = sorted(pids.clone());
-    let processes = victim.stats().processes;
-    let tree = Tree::connect(zookeeper.address(1)).await;
-
-    for expiry in 0..3 {
-        let before = session_of(&victim, &tree).await;
-        zookeeper.expire(1, before);
-        eventually("another session", async || ![0, before].contains(&session_of(&victim, &tree).await))
-            .await;
-        let session = session_of(&victim, &tree).await;
-        let owned = async |path: String| {
-            tree.get(&path).await.is_some_and(|(_, stat)| stat.ephemeral_owner == session)
-        };
-        eventually("all that it registered is back, in the new session", async || {
-            for (n, pid) in pids.iter().enumerate() {
-                for service in [format!("svc{n}"), "all".to_owned()] {
-                    if !owned(format!("/queenright/services/{service}/{pid}")).await {
-                        return false;
-                    }
-                }
-            }
-            tree.children("/queenright/globals/other/queue").await.len() == 1
-        })
-        .await;
-        eventually("others see it", async || capable(&observer, "all").await == all).await;
-        for node in [&victim, &observer] {
-            assert_eq!(node.get_peers().await.unwrap().len(), 2);
-            assert_eq!(node.whereis_global("boss").await.unwrap(), Some(boss.clone()));
-        }
-        assert!(starts.lock().unwrap().iter().eq([&boss]), "expiry {expiry}: the leader was not restarted");
-        assert_eq!(victim.stats().processes, processes);
-    }
-    // What ends after an expiry ends as before it.
-    victim.kill(&pids[0], "");
-    eventually("its death is seen", async || {
-        capable(&observer, "svc0").await.is_empty() && capable(&observer, "all").await.len() == 9
-    })
-    .await;
-    observer.kill(&boss, "");
-    eventually("and its end", async || {
-        let next = observer.whereis_global("boss").await.unwrap();
-        next.is_some_and(|next| next.node() == observer.id())
-    })
-    .await;
 }
 
 /// Not a test: where child processes begin.

@@ -1,4 +1,4 @@
-//! Nodes of one cluster on a real ZooKeeper: processes, their names, and messages to them.
+//! Nodes of one cluster: processes, their names, and messages to them.
 
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)] // A test may panic, and wait for one thing of many.
 
@@ -17,7 +17,13 @@ use tokio::time::sleep;
 use crate::support::cluster::{capable, collector, config, eventually, idler, node, nodes, soon, sorted};
 use crate::support::relay::Relay;
 use crate::support::tree::Tree;
+use crate::support::venue::{Venue, everywhere};
 use crate::support::zookeeper::{ZooKeeper, free_address};
+
+everywhere! {
+    processes_find_each_other_and_talk,
+    local_names_are_published_and_withdrawn,
+}
 
 /// Runs a process on a node, and gives what it returns.
 macro_rules! run {
@@ -26,11 +32,8 @@ macro_rules! run {
     };
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs ZooKeeper: make live"]
-async fn processes_find_each_other_and_talk() {
-    let zookeeper = ZooKeeper::start();
-    let [one, two] = nodes(&zookeeper).await;
+async fn processes_find_each_other_and_talk(venue: Venue) {
+    let [one, two] = venue.nodes().await;
     let doubler = two.spawn(|mut process| async move {
         loop {
             let (from, number): (ProcessId, u32) = process.expect().await;
@@ -50,11 +53,8 @@ async fn processes_find_each_other_and_talk() {
     two.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs ZooKeeper: make live"]
-async fn local_names_are_published_and_withdrawn() {
-    let zookeeper = ZooKeeper::start();
-    let [one, two] = nodes(&zookeeper).await;
+async fn local_names_are_published_and_withdrawn(venue: Venue) {
+    let [one, two] = venue.nodes().await;
     assert!(capable(&two, "svc").await.is_empty());
     let (first, second) = (idler(&one), idler(&one));
     one.register("svc", &first).unwrap();

@@ -21,6 +21,7 @@ use std::future::Future;
 use queenright::ClientKind;
 
 use crate::stage::Stage;
+use crate::support::server::Server;
 
 /// Runs a scenario in a runtime of its own, in real time.
 fn in_real_time<F: Future<Output = ()>>(stage: Stage, scenario: impl FnOnce(Stage) -> F) {
@@ -34,7 +35,7 @@ macro_rules! contract {
             $(#[test]
             #[ignore = "needs ZooKeeper: make live"]
             fn $scenario() {
-                let stage = super::Stage::real(super::ClientKind::ZooKeeperClient);
+                let stage = super::Stage::new(super::Server::real(), super::ClientKind::ZooKeeperClient);
                 super::in_real_time(stage, super::scenarios::$scenario);
             })*
         }
@@ -43,14 +44,15 @@ macro_rules! contract {
             $(#[test]
             #[ignore = "needs ZooKeeper: make live"]
             fn $scenario() {
-                super::in_real_time(super::Stage::real(super::ClientKind::Native), super::scenarios::$scenario);
+                let stage = super::Stage::new(super::Server::real(), super::ClientKind::Native);
+                super::in_real_time(stage, super::scenarios::$scenario);
             })*
         }
 
         mod zookeeper_client_and_dev_server {
             $(#[test]
             fn $scenario() {
-                let stage = super::Stage::dev(super::ClientKind::ZooKeeperClient);
+                let stage = super::Stage::new(super::Server::dev(), super::ClientKind::ZooKeeperClient);
                 super::in_real_time(stage, super::scenarios::$scenario);
             })*
         }
@@ -58,7 +60,8 @@ macro_rules! contract {
         mod native_and_dev_server {
             $(#[test]
             fn $scenario() {
-                super::in_real_time(super::Stage::dev(super::ClientKind::Native), super::scenarios::$scenario);
+                let stage = super::Stage::new(super::Server::dev(), super::ClientKind::Native);
+                super::in_real_time(stage, super::scenarios::$scenario);
             })*
         }
 

@@ -7,12 +7,11 @@ use queenright::adapter::{NativeClient, OperatingSystem, Tcp, ZooKeeperClient};
 use queenright::port::ZooKeeper as Port;
 use queenright::{ClientKind, Config};
 use queenright_core::SessionId;
-use queenright_sim::DevServer;
 
 use crate::holder::Holder;
 use crate::simulated;
 use crate::support::relay::Relay;
-use crate::support::zookeeper::{TICK, ZooKeeper};
+use crate::support::server::Server;
 
 pub(crate) const SESSION_TIMEOUT: Duration = Duration::from_secs(4);
 
@@ -22,25 +21,14 @@ pub(crate) struct Stage {
 }
 
 enum Place {
-    Real { server: ZooKeeper, relay: Relay },
-    Dev { server: DevServer, relay: Relay },
+    Sockets { server: Server, relay: Relay },
     Simulated { world: simulated::World, wrap: fn(Box<dyn Port>) -> Box<dyn Port> },
 }
 
 impl Stage {
-    pub(crate) fn real(kind: ClientKind) -> Self {
-        let server = ZooKeeper::start();
-        let relay = Relay::to(server.address(1));
-        Self { kind, place: Place::Real { server, relay } }
-    }
-
-    pub(crate) fn dev(kind: ClientKind) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let limits = (2 * TICK, Duration::from_secs(60));
-        let starting = DevServer::builder().tick(TICK).session_limits(limits.0, limits.1).start();
-        let server = runtime.block_on(starting).unwrap();
+    pub(crate) fn new(server: Server, kind: ClientKind) -> Self {
         let relay = Relay::to(server.address());
-        Self { kind, place: Place::Dev { server, relay } }
+        Self { kind, place: Place::Sockets { server, relay } }
     }
 
     pub(crate) fn simulated(world: simulated::World, wrap: fn(Box<dyn Port>) -> Box<dyn Port>) -> Self {
@@ -50,7 +38,7 @@ impl Stage {
     /// A client with a session, on a way that can be disturbed.
     pub(crate) async fn client(&self) -> Holder {
         let servers = match &self.place {
-            Place::Real { relay, .. } | Place::Dev { relay, .. } => relay.address().to_string(),
+            Place::Sockets { relay, .. } => relay.address().to_string(),
             Place::Simulated { .. } => simulated::DISTURBED.to_owned(),
         };
         self.connect(&config(&servers)).await
@@ -64,8 +52,7 @@ impl Stage {
     /// Where nothing goes wrong.
     pub(crate) fn servers(&self) -> String {
         match &self.place {
-            Place::Real { server, .. } => server.connect_string(),
-            Place::Dev { server, .. } => server.connect_string(),
+            Place::Sockets { server, .. } => server.connect_string(),
             Place::Simulated { .. } => simulated::STRAIGHT.to_owned(),
         }
     }
@@ -88,7 +75,7 @@ impl Stage {
     /// Nothing passes any more on the disturbed way, and nobody is told.
     pub(crate) fn stall(&self) {
         match &self.place {
-            Place::Real { relay, .. } | Place::Dev { relay, .. } => relay.stall(),
+            Place::Sockets { relay, .. } => relay.stall(),
             Place::Simulated { world, .. } => world.disturb(simulated::Mode::Stalled),
         }
     }
@@ -96,14 +83,14 @@ impl Stage {
     /// The disturbed way is closed.
     pub(crate) fn cut(&self) {
         match &self.place {
-            Place::Real { relay, .. } | Place::Dev { relay, .. } => relay.cut(),
+            Place::Sockets { relay, .. } => relay.cut(),
             Place::Simulated { world, .. } => world.disturb(simulated::Mode::Cut),
         }
     }
 
     pub(crate) fn heal(&self) {
         match &self.place {
-            Place::Real { relay, .. } | Place::Dev { relay, .. } => relay.heal(),
+            Place::Sockets { relay, .. } => relay.heal(),
             Place::Simulated { world, .. } => world.disturb(simulated::Mode::Open),
         }
     }
@@ -111,7 +98,7 @@ impl Stage {
     /// How many bytes came out of clients on the disturbed way.
     pub(crate) fn bytes_from_clients(&self) -> usize {
         match &self.place {
-            Place::Real { relay, .. } | Place::Dev { relay, .. } => relay.bytes_from_clients(),
+            Place::Sockets { relay, .. } => relay.bytes_from_clients(),
             Place::Simulated { world, .. } => world.bytes_from_clients(),
         }
     }
@@ -119,8 +106,7 @@ impl Stage {
     /// Ends a session at the server, as if its client had been silent for too long.
     pub(crate) fn expire(&self, session: SessionId) {
         match &self.place {
-            Place::Real { server, .. } => server.expire(1, session.0),
-            Place::Dev { server, .. } => assert!(server.expire_session(session), "{session} is over"),
+            Place::Sockets { server, .. } => server.expire(session),
             Place::Simulated { world, .. } => world.expire(session),
         }
     }
@@ -128,8 +114,7 @@ impl Stage {
     /// How many sessions of connected clients there are.
     pub(crate) fn session_count(&self) -> usize {
         match &self.place {
-            Place::Real { server, .. } => server.sessions(1).len(),
-            Place::Dev { server, .. } => server.sessions().len(),
+            Place::Sockets { server, .. } => server.session_count(),
             Place::Simulated { world, .. } => world.session_count(),
         }
     }

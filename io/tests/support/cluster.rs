@@ -35,9 +35,14 @@ pub(crate) async fn node(config: Config) -> Node {
 
 /// So many nodes of one cluster.
 pub(crate) async fn nodes<const N: usize>(zookeeper: &ZooKeeper) -> [Node; N] {
+    nodes_of(&config(zookeeper.connect_string())).await
+}
+
+/// So many nodes with one configuration.
+pub(crate) async fn nodes_of<const N: usize>(config: &Config) -> [Node; N] {
     let mut nodes = Vec::new();
     for _ in 0..N {
-        nodes.push(node(config(zookeeper.connect_string())).await);
+        nodes.push(node(config.clone()).await);
     }
     nodes.try_into().unwrap()
 }
