@@ -3,7 +3,7 @@
 
 # How many live tests must pass. Raise it with every live test that is added: then one that is lost, renamed out of
 # reach or silently skipped turns the gate red.
-LIVE_TESTS_MIN := 108
+LIVE_TESTS_MIN := 121
 # Live tests measure times, so by default they do not compete with each other for the cores.
 LIVE_THREADS ?= 1
 # The greatest length of a source file, in lines.

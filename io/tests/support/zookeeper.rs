@@ -19,6 +19,10 @@ use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// After so many ticks without a word of each other, servers of an ensemble give each other up.
+const SYNC_LIMIT: u32 = 20;
+/// The same, for an ensemble in which a test holds what they say.
+pub(crate) const PATIENT_SYNC_LIMIT: u32 = 100;
 /// The length of a server's clock tick: sessions may be as short as two of them, and end within one.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 
@@ -64,8 +68,8 @@ impl ZooKeeper {
     }
 
     /// Starts one server with more properties of its JVM, `-D…`, and waits until it serves.
-    pub(crate) fn start_with(properties: &[&str]) -> Self {
-        Self::start_servers_with(1, None, properties)
+    pub(crate) fn start_with(properties: &[String]) -> Self {
+        Self::start_servers_with(1, None, properties, SYNC_LIMIT, &mut |_, _, port| port)
     }
 
     /// Starts one server that also takes clients over TLS, and only those that show a certificate; `identity` is
@@ -81,41 +85,56 @@ impl ZooKeeper {
         Self::start_servers(3, None)
     }
 
-    fn start_servers(count: usize, secure: Option<&Secure<'_>>) -> Self {
-        Self::start_servers_with(count, secure, &[])
+    /// An ensemble of three that give each other up late. `route` tells through which port one of them reaches another
+    /// one's port for followers.
+    pub(crate) fn patient_ensemble(
+        properties: &[String],
+        route: &mut dyn FnMut(usize, usize, u16) -> u16,
+    ) -> Self {
+        Self::start_servers_with(3, None, properties, PATIENT_SYNC_LIMIT, route)
     }
 
-    fn start_servers_with(count: usize, secure: Option<&Secure<'_>>, properties: &[&str]) -> Self {
+    fn start_servers(count: usize, secure: Option<&Secure<'_>>) -> Self {
+        Self::start_servers_with(count, secure, &[], SYNC_LIMIT, &mut |_, _, port| port)
+    }
+
+    fn start_servers_with(
+        count: usize,
+        secure: Option<&Secure<'_>>,
+        properties: &[String],
+        sync_limit: u32,
+        route: &mut dyn FnMut(usize, usize, u16) -> u16,
+    ) -> Self {
         assert!(
             Path::new(ZOOKEEPER_JAR).exists(),
             "no {ZOOKEEPER_JAR}: apt-get install -y --no-install-recommends zookeeper default-jre-headless"
         );
         let directory = unused_directory();
         let ports: Vec<[u16; 3]> = (0..count).map(|_| [free_port(), free_port(), free_port()]).collect();
-        let quorum: String = match count {
-            1 => String::new(),
-            _ => (1..)
-                .zip(&ports)
-                .map(|(n, [_, peer, election])| format!("server.{n}=127.0.0.1:{peer}:{election}\n"))
-                .collect(),
+        let mut quorum = |n: usize| -> String {
+            let mut line = |(m, [_, peer, election]): (usize, &[u16; 3])| {
+                let peer = if m == n { *peer } else { route(n, m, *peer) };
+                format!("server.{m}=127.0.0.1:{peer}:{election}\n")
+            };
+            if count == 1 { String::new() } else { (1..).zip(&ports).map(&mut line).collect() }
         };
-        let properties = properties.iter().map(|&property| property.into()).collect();
-        let mut zookeeper = Self { directory, properties, servers: BTreeMap::new() };
-        for (n, [client_port, ..]) in (1..).zip(ports) {
+        let mut zookeeper = Self { directory, properties: properties.to_vec(), servers: BTreeMap::new() };
+        for (n, [client_port, ..]) in (1..).zip(&ports) {
             let directory = zookeeper.directory.join(n.to_string());
             fs::create_dir_all(directory.join("data")).unwrap();
             fs::write(directory.join("data/myid"), n.to_string()).unwrap();
             let settings = format!(
-                "tickTime={tick}\ninitLimit=50\nsyncLimit=20\ndataDir={data}\nclientPort={client_port}\n\
-                 clientPortAddress=127.0.0.1\nmaxClientCnxns=0\nminSessionTimeout={least}\n\
-                 maxSessionTimeout=60000\n{quorum}{secure}",
+                "tickTime={tick}\ninitLimit=50\nsyncLimit={sync_limit}\ndataDir={data}\n\
+                 clientPort={client_port}\nclientPortAddress=127.0.0.1\nmaxClientCnxns=0\n\
+                 minSessionTimeout={least}\nmaxSessionTimeout=60000\n{quorum}{secure}",
+                quorum = quorum(n),
                 tick = TICK.as_millis(),
                 data = directory.join("data").display(),
                 least = 2 * TICK.as_millis(),
                 secure = secure.map(|secure| secure.settings(&directory)).unwrap_or_default(),
             );
             fs::write(directory.join("zoo.cfg"), settings).unwrap();
-            zookeeper.servers.insert(n, Server { directory, client_port, shell: None });
+            zookeeper.servers.insert(n, Server { directory, client_port: *client_port, shell: None });
             zookeeper.launch(n);
         }
         for n in 1..=count {

@@ -8,7 +8,7 @@ use queenright_core::wire::{
 
 use crate::parse::assemble;
 use crate::random::Random;
-use crate::step::{Ask, Client, DEFAULT_TIMEOUT_MS, Hello, Part, Proof, Query, Step};
+use crate::step::{Ask, Client, DEFAULT_TIMEOUT_MS, Hello, Part, Proof, Query, Spot, Step};
 
 const STEPS: std::ops::Range<u64> = 34..46;
 const CLIENTS: [Client; 3] = [Client('a'), Client('b'), Client('c')];
@@ -102,7 +102,7 @@ impl Generator {
                 }
                 Step::Ask { asks, .. } => asks.iter().any(closes),
                 Step::Drop { .. } | Step::Expire { .. } => true,
-                Step::Sweep => return,
+                Step::Sweep | Step::Strike { .. } => return,
             };
             match self.connected.iter().position(|other| *other == client) {
                 Some(index) if is_cut => drop(self.connected.remove(index)),
@@ -140,7 +140,7 @@ impl Generator {
             _ => {
                 let dropped = self.random.chance(2);
                 self.push(Step::Expire { client, dropped });
-                self.push(Step::Reattach { client, hello: Hello::default(), proof: Proof::Right });
+                self.push(Step::Reattach { client, of: None, hello: Hello::default(), proof: Proof::Right });
                 self.push(Step::Connect { client, hello: Hello::default() });
             }
         }
@@ -160,9 +160,9 @@ impl Generator {
             1 => Proof::Null,
             _ => Proof::Right,
         };
-        self.push(Step::Reattach { client, hello, proof });
+        self.push(Step::Reattach { client, of: None, hello, proof });
         if proof != Proof::Right || hello.ahead.is_some() {
-            self.push(Step::Reattach { client, hello: Hello::default(), proof: Proof::Right });
+            self.push(Step::Reattach { client, of: None, hello: Hello::default(), proof: Proof::Right });
         }
         if !self.random.chance(4) {
             let mut asks = Vec::new();
@@ -186,7 +186,7 @@ impl Generator {
             1 => Some(0),
             _ => None,
         };
-        Hello { timeout_ms, is_old: self.random.chance(8), ahead }
+        Hello { timeout_ms, is_old: self.random.chance(8), ahead, at: Spot::Leader }
     }
 
     /// Requests that are written at once. What the server answers out of turn, or closes the connection after,

@@ -2,7 +2,7 @@
 //!
 //! A step is a line of text, and so is an answer (`golden/README.md` has the notation). Steps are either written by
 //! hand, and then stand in `golden/` together with what a real server answered, or drawn from a seed, and then go to
-//! a real server and to the model at the same time.
+//! a real server and to the model at the same time. What only an ensemble shows is written by hand.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,8 +19,12 @@ mod model;
 mod parse;
 mod place;
 mod print;
+mod quorum;
 mod random;
 mod real;
+#[allow(dead_code, reason = "the live tests of queenright use what is not used here")]
+#[path = "../../../io/tests/support/relay.rs"]
+mod relay;
 mod shrink;
 mod side;
 mod step;

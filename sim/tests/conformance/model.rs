@@ -13,7 +13,8 @@ use queenright_sim::zookeeper::{
 use crate::bytes::{self, Ear};
 use crate::place::Place;
 use crate::side::{Kind, Link, Side};
-use crate::step::Ask;
+use crate::step::{Ask, Fault, Spot};
+use crate::zookeeper::PATIENT_SYNC_LIMIT;
 
 /// The tick of the servers of all trials.
 const TICK: Duration = Duration::from_millis(100);
@@ -50,16 +51,17 @@ impl Model {
             min_session: TICK * 2,
             max_session: Duration::from_secs(60),
             sweep: match kind {
-                Kind::Shared | Kind::Fresh => NO_SWEEP_EACH,
+                Kind::Shared | Kind::Fresh | Kind::Ensemble => NO_SWEEP_EACH,
                 Kind::Sweeping => SWEEP_EACH,
             },
             profile: Profile::V3_8,
             super_digest: Some(SUPER_DIGEST.into()),
+            sync_limit: PATIENT_SYNC_LIMIT,
             ..ServerConfig::default()
         };
         let now = Instant::from_millis(1_000_000);
         Self {
-            server: Ensemble::new(config.clone(), 1, now),
+            server: ensemble(kind, &config, now),
             config,
             kind,
             broken: None,
@@ -74,14 +76,32 @@ impl Model {
         Self { broken: Some(rule), ..Self::new(kind) }
     }
 
-    fn connect(&mut self, conn: ConnectionId, hello: ConnectRequest) {
-        self.server.connect(self.now, ServerId::FIRST, conn, Ipv4Addr::LOCALHOST.into(), hello);
+    fn connect(&mut self, conn: ConnectionId, at: Spot, hello: ConnectRequest) {
+        let server = self.server_at(at);
+        self.server.connect(self.now, server, conn, Ipv4Addr::LOCALHOST.into(), hello);
     }
+
+    fn server_at(&self, at: Spot) -> ServerId {
+        match at {
+            Spot::Leader => self.server.leader().expect("no fault costs the leader its majority"),
+            Spot::One => ServerId(1),
+            Spot::Two => ServerId(2),
+        }
+    }
+}
+
+/// One server, or three, of which the last leads.
+fn ensemble(kind: Kind, config: &ServerConfig, now: Instant) -> Ensemble {
+    let count = match kind {
+        Kind::Shared | Kind::Fresh | Kind::Sweeping => 1,
+        Kind::Ensemble => 3,
+    };
+    Ensemble::new(config.clone(), count, now)
 }
 
 impl Side for Model {
     fn begin(&mut self) -> Place {
-        self.server = Ensemble::new(self.config.clone(), 1, self.now);
+        self.server = ensemble(self.kind, &self.config, self.now);
         if let Some(rule) = self.broken {
             self.server.break_rule(rule);
         }
@@ -90,7 +110,7 @@ impl Side for Model {
         if self.kind == Kind::Fresh {
             return Place::default();
         }
-        self.connect(SETTING_UP, ConnectRequest::new_session(60_000));
+        self.connect(SETTING_UP, Spot::Leader, ConnectRequest::new_session(60_000));
         let create = Create {
             form: CreateForm::Create,
             path: PLACE.into(),
@@ -105,12 +125,12 @@ impl Side for Model {
     }
 
     fn zxid(&mut self) -> Zxid {
-        self.server.last_zxid(ServerId::FIRST)
+        self.server.last_zxid(self.server_at(Spot::Leader))
     }
 
-    fn open(&mut self, link: Link, hello: ConnectRequest) {
+    fn open(&mut self, link: Link, at: Spot, hello: ConnectRequest) {
         self.now = self.now.after(STEP);
-        self.connect(ConnectionId(link.0), hello);
+        self.connect(ConnectionId(link.0), at, hello);
     }
 
     fn send(&mut self, link: Link, asks: Vec<(i32, Ask)>) {
@@ -127,6 +147,22 @@ impl Side for Model {
         self.server.disconnect(self.now, ConnectionId(link.0));
     }
 
+    fn strike(&mut self, fault: Fault, at: Spot) {
+        self.now = self.now.after(STEP);
+        let (now, leader, server) = (self.now, self.server_at(Spot::Leader), self.server_at(at));
+        match fault {
+            Fault::Cut => {
+                self.server.cut(now, leader, server);
+                self.server.cut(now, server, leader);
+            }
+            Fault::Heal => {
+                self.server.heal(now, leader, server);
+                self.server.heal(now, server, leader);
+            }
+            Fault::Kill => self.server.crash(now, server),
+        }
+    }
+
     fn settle(&mut self, _link: Option<Link>) -> Vec<(Link, FromServer)> {
         let mut messages = Vec::new();
         while let Some((ConnectionId(link), message)) = self.server.poll_output() {
@@ -139,7 +175,7 @@ impl Side for Model {
     }
 
     fn wait_beyond(&mut self, zxid: Zxid) {
-        while self.server.last_zxid(ServerId::FIRST) <= zxid {
+        while self.server.last_zxid(self.server_at(Spot::Leader)) <= zxid {
             self.now = self.server.poll_timeout().expect("something to wait for");
             self.server.handle_timeout(self.now);
         }

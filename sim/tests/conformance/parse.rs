@@ -7,7 +7,7 @@ use queenright_core::wire::{
 };
 
 use crate::print::PERMISSIONS;
-use crate::step::{Ask, Client, FLAGS, Hello, Part, Proof, Query, Step, usual_flags};
+use crate::step::{Ask, Client, FAULTS, FLAGS, Hello, Part, Proof, Query, SPOTS, Spot, Step, usual_flags};
 use crate::words::Words;
 
 /// The verbs of what one may create.
@@ -43,21 +43,20 @@ fn step_of(words: &mut Words) -> Result<Step, String> {
     if words.take("sweep") {
         return Ok(Step::Sweep);
     }
-    let name = words.text("a client")?;
-    let mut letters = name.chars();
-    let (Some(letter), None) = (letters.next(), letters.next()) else {
-        return Err(format!("{name} is no client: they have one letter each"));
-    };
-    let client = Client(letter);
+    if let Some(fault) = words.one_of(&FAULTS) {
+        return Ok(Step::Strike { fault, at: spot(words)? });
+    }
+    let client = client(words)?;
     if words.take("connect") {
         Ok(Step::Connect { client, hello: hello(words)? })
     } else if words.take("reattach") {
+        let of = if words.take("of") { Some(self::client(words)?) } else { None };
         let hello = hello(words)?;
         let proof = match words.one_of(&[(Proof::Wrong, "wrong-password"), (Proof::Null, "null-password")]) {
             Some(proof) => proof,
             None => Proof::Right,
         };
-        Ok(Step::Reattach { client, hello, proof })
+        Ok(Step::Reattach { client, of, hello, proof })
     } else if words.take("drop") {
         Ok(Step::Drop { client })
     } else if words.take("expire") {
@@ -71,6 +70,19 @@ fn step_of(words: &mut Words) -> Result<Step, String> {
     }
 }
 
+fn client(words: &mut Words) -> Result<Client, String> {
+    let name = words.text("a client")?;
+    let mut letters = name.chars();
+    let (Some(letter), None) = (letters.next(), letters.next()) else {
+        return Err(format!("{name} is no client: they have one letter each"));
+    };
+    Ok(Client(letter))
+}
+
+fn spot(words: &mut Words) -> Result<Spot, String> {
+    words.one_of(&SPOTS).ok_or_else(|| "a server is missing".into())
+}
+
 fn hello(words: &mut Words) -> Result<Hello, String> {
     let mut hello = Hello::default();
     if words.take("timeout") {
@@ -79,6 +91,9 @@ fn hello(words: &mut Words) -> Result<Hello, String> {
     hello.is_old = words.take("old");
     if words.take("ahead") {
         hello.ahead = Some(words.number("a number of transactions")?);
+    }
+    if words.take("at") {
+        hello.at = spot(words)?;
     }
     Ok(hello)
 }

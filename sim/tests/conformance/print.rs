@@ -8,20 +8,22 @@ use queenright_core::wire::{
 };
 
 use crate::step::{
-    Ask, DEFAULT_TIMEOUT_MS, FLAGS, Hello, Part, Proof, Query, Step, create_verb, usual_flags,
+    Ask, DEFAULT_TIMEOUT_MS, FAULTS, FLAGS, Hello, Part, Proof, Query, SPOTS, Spot, Step, create_verb,
+    usual_flags,
 };
 
 /// The step as a line, without its mark.
 pub(crate) fn step(step: &Step) -> String {
     match step {
         Step::Connect { client, hello } => format!("{client} connect{}", self::hello(hello)),
-        Step::Reattach { client, hello, proof } => {
+        Step::Reattach { client, of, hello, proof } => {
+            let of = of.map_or(String::new(), |of| format!(" of {of}"));
             let proof = match proof {
                 Proof::Right => "",
                 Proof::Wrong => " wrong-password",
                 Proof::Null => " null-password",
             };
-            format!("{client} reattach{}{proof}", self::hello(hello))
+            format!("{client} reattach{of}{}{proof}", self::hello(hello))
         }
         Step::Drop { client } => format!("{client} drop"),
         Step::Ask { client, asks } => {
@@ -31,7 +33,12 @@ pub(crate) fn step(step: &Step) -> String {
         Step::Expire { client, dropped: false } => format!("{client} expire"),
         Step::Expire { client, dropped: true } => format!("{client} expire dropped"),
         Step::Sweep => "sweep".into(),
+        Step::Strike { fault, at } => format!("{} {}", named(*fault, &FAULTS), named(*at, &SPOTS)),
     }
+}
+
+fn named<T: PartialEq>(thing: T, names: &[(T, &'static str)]) -> &'static str {
+    names.iter().find(|(named, _)| *named == thing).map_or("?", |(_, name)| name)
 }
 
 fn hello(hello: &Hello) -> String {
@@ -44,6 +51,9 @@ fn hello(hello: &Hello) -> String {
     }
     if let Some(ahead) = hello.ahead {
         put(&mut text, format_args!(" ahead {ahead}"));
+    }
+    if hello.at != Spot::Leader {
+        put(&mut text, format_args!(" at {}", named(hello.at, &SPOTS)));
     }
     text
 }

@@ -6,33 +6,35 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use queenright_core::Zxid;
 use queenright_core::wire::{
     Acl, ConnectRequest, Create, CreateFlags, CreateForm, Delete, ErrorCode, Frames, Read, Request, Response,
 };
+use queenright_core::{SessionId, Zxid};
 use queenright_sim::zookeeper::FromServer;
 
 use crate::bytes::{self, Ear};
 use crate::model::{SUPER_DIGEST, SWEEP_EACH};
 use crate::place::Place;
+use crate::quorum::Quorum;
 use crate::side::{Kind, Link, Side};
-use crate::step::Ask;
-use crate::zookeeper::ZooKeeper;
+use crate::step::{Ask, Fault, Spot};
 
 /// The xid of the reads with which a connection is brought to rest. Those of the steps are positive.
 const REST_XID: i32 = -77;
 /// A server that says nothing for so long hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A server that is cut off has said all that it can after so long.
+const QUIET: Duration = Duration::from_millis(200);
 /// What servers send has no limit.
 const REPLY_LEN_MAX: usize = 1 << 30;
 const NO_SWEEP_EACH: Duration = Duration::from_secs(1_000_000);
 const POLL: Duration = Duration::from_millis(4);
 
-/// A real server.
+/// A real server, or three.
 pub(crate) struct Real {
     kind: Kind,
     /// Ends with this.
-    zookeeper: ZooKeeper,
+    quorum: Quorum,
     links: BTreeMap<Link, Socket>,
     /// The connection of somebody who may do everything, and makes and clears places.
     master: Socket,
@@ -43,6 +45,10 @@ pub(crate) struct Real {
 
 /// A connection.
 struct Socket {
+    at: Spot,
+    session: Option<SessionId>,
+    /// The session may be at home elsewhere: whatever is asked here may end this.
+    is_old: bool,
     stream: TcpStream,
     frames: Frames,
     ear: Ear,
@@ -52,20 +58,24 @@ impl Real {
     /// Starts a server.
     pub(crate) fn start(kind: Kind) -> Self {
         let sweep = match kind {
-            Kind::Shared | Kind::Fresh => NO_SWEEP_EACH,
+            Kind::Shared | Kind::Fresh | Kind::Ensemble => NO_SWEEP_EACH,
             Kind::Sweeping => SWEEP_EACH,
         };
-        let zookeeper = ZooKeeper::start_with(&[
-            &format!("-Dzookeeper.DigestAuthenticationProvider.superDigest={SUPER_DIGEST}"),
-            &format!("-Dznode.container.checkIntervalMs={}", sweep.as_millis()),
-        ]);
-        let address = zookeeper.address(1);
-        let mut master = Socket::new(address, &ConnectRequest::new_session(60_000));
+        let properties = [
+            format!("-Dzookeeper.DigestAuthenticationProvider.superDigest={SUPER_DIGEST}"),
+            format!("-Dznode.container.checkIntervalMs={}", sweep.as_millis()),
+        ];
+        let quorum = match kind {
+            Kind::Shared | Kind::Fresh | Kind::Sweeping => Quorum::alone(&properties),
+            Kind::Ensemble => Quorum::ensemble(&properties),
+        };
+        let address = quorum.address(Spot::Leader);
+        let mut master = Socket::new(Spot::Leader, address, &ConnectRequest::new_session(60_000));
         let hello = master.next();
         assert!(matches!(&hello, FromServer::Connected(hello) if !hello.is_refusal()), "{hello:?}");
         let links = BTreeMap::new();
         let (master_xid, trials, next_sweep) = (0, 0, Instant::now());
-        let mut real = Self { kind, zookeeper, links, master, master_xid, trials, next_sweep };
+        let mut real = Self { kind, quorum, links, master, master_xid, trials, next_sweep };
         let proof = Request::Auth { scheme: "digest".into(), auth: Some(b"super:secret".into()) };
         assert_eq!(real.ask(proof).1, Ok(Response::Auth));
         real
@@ -121,6 +131,7 @@ impl Side for Real {
         self.trials += 1;
         match self.kind {
             Kind::Shared => {}
+            Kind::Ensemble => self.quorum.mend(),
             Kind::Fresh => {
                 assert_eq!(self.trials, 1, "a second trial at the root");
                 return Place::default();
@@ -136,8 +147,11 @@ impl Side for Real {
         self.ask(Request::Ping).0
     }
 
-    fn open(&mut self, link: Link, hello: ConnectRequest) {
-        self.links.insert(link, Socket::new(self.zookeeper.address(1), &hello));
+    fn open(&mut self, link: Link, at: Spot, hello: ConnectRequest) {
+        for socket in self.links.values_mut() {
+            socket.is_old |= socket.session == Some(hello.session);
+        }
+        self.links.insert(link, Socket::new(at, self.quorum.address(at), &hello));
     }
 
     fn send(&mut self, link: Link, asks: Vec<(i32, Ask)>) {
@@ -150,19 +164,28 @@ impl Side for Real {
         self.links.remove(&link);
     }
 
+    fn strike(&mut self, fault: Fault, at: Spot) {
+        self.quorum.strike(fault, at);
+    }
+
     fn settle(&mut self, link: Option<Link>) -> Vec<(Link, FromServer)> {
         let mut messages = Vec::new();
         let others: Vec<Link> = self.links.keys().copied().filter(|other| Some(*other) != link).collect();
         // What the others hear was said before the first one got its answer.
         for links in [link.into_iter().collect(), others] {
             for link in &links {
-                if let Some(socket) = self.links.get_mut(link) {
-                    socket.begin_rest();
+                let Some(socket) = self.links.get_mut(link) else { continue };
+                if !(socket.is_old || self.quorum.is_cut_off(socket.at)) {
+                    socket.begin_rest(self.kind);
                 }
             }
             for link in links {
                 let Some(socket) = self.links.get_mut(&link) else { continue };
-                socket.rest(|message| messages.push((link, message)));
+                let heard = |message| messages.push((link, message));
+                match socket.is_old || self.quorum.is_cut_off(socket.at) {
+                    true => socket.listen(heard),
+                    false => socket.rest(self.kind, heard),
+                }
                 if messages.last() == Some(&(link, FromServer::Close)) {
                     self.links.remove(&link);
                 }
@@ -194,14 +217,20 @@ impl Side for Real {
 }
 
 impl Socket {
-    fn new(address: SocketAddr, hello: &ConnectRequest) -> Self {
+    fn new(at: Spot, address: SocketAddr, hello: &ConnectRequest) -> Self {
         let mut stream = TcpStream::connect(address).expect("the server takes connections");
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut frame = Vec::new();
         hello.encode(&mut frame);
         stream.write_all(&frame).expect("a new connection takes a frame");
-        Self { stream, frames: Frames::new(REPLY_LEN_MAX), ear: Ear::default() }
+        Self {
+            at,
+            session: None,
+            is_old: false,
+            stream,
+            frames: Frames::new(REPLY_LEN_MAX),
+            ear: Ear::default(),
+        }
     }
 
     fn send(&mut self, asks: &[(i32, Ask)]) {
@@ -215,14 +244,22 @@ impl Socket {
     }
 
     /// Asks for an answer behind all that is under way.
-    fn begin_rest(&mut self) {
+    fn begin_rest(&mut self, kind: Kind) {
         if self.ear.is_connected {
-            self.send(&[(REST_XID, Ask::new(Request::Exists(Read::plain("/zookeeper"))))]);
+            let path = "/zookeeper";
+            self.send(&[(
+                REST_XID,
+                Ask::new(match kind {
+                    Kind::Shared | Kind::Fresh | Kind::Sweeping => Request::Exists(Read::plain(path)),
+                    // A follower answers it when it has applied all that its leader had committed.
+                    Kind::Ensemble => Request::Sync { path: path.into() },
+                }),
+            )]);
         }
     }
 
     /// Reads all that is under way.
-    fn rest(&mut self, mut heard: impl FnMut(FromServer)) {
+    fn rest(&mut self, kind: Kind, mut heard: impl FnMut(FromServer)) {
         let mut is_closing = false;
         if !self.ear.is_connected {
             let first = self.next();
@@ -233,7 +270,7 @@ impl Socket {
                 return;
             }
             if !is_closing {
-                self.begin_rest();
+                self.begin_rest(kind);
             }
         }
         loop {
@@ -250,20 +287,41 @@ impl Socket {
         }
     }
 
+    /// Reads what comes from a server that cannot answer everything.
+    fn listen(&mut self, mut heard: impl FnMut(FromServer)) {
+        while let Some(message) = self.next_within(QUIET) {
+            let is_closed = message == FromServer::Close;
+            heard(message);
+            if is_closed {
+                return;
+            }
+        }
+    }
+
     fn next(&mut self) -> FromServer {
+        self.next_within(PATIENCE).unwrap_or_else(|| panic!("the server hangs: {:?}", self.ear))
+    }
+
+    fn next_within(&mut self, patience: Duration) -> Option<FromServer> {
+        self.stream.set_read_timeout(Some(patience)).unwrap();
         loop {
             if let Some(frame) = self.frames.next_frame().expect("a frame has a length") {
-                return self.ear.hear(frame);
+                let message = self.ear.hear(frame);
+                if let FromServer::Connected(response) = &message {
+                    self.session = Some(response.session);
+                }
+                return Some(message);
             }
             let mut chunk = [0; 16 * 1024];
             match self.stream.read(&mut chunk) {
-                Ok(0) => return FromServer::Close,
+                Ok(0) => return Some(FromServer::Close),
                 Ok(len) => self.frames.push(&chunk[..len]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
-                    return FromServer::Close;
-                }
-                Err(error) => panic!("the server hangs: {error}; {:?}", self.ear),
+                Err(error) => match error.kind() {
+                    ErrorKind::Interrupted => {}
+                    ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => return Some(FromServer::Close),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => return None,
+                    _ => panic!("{error}: {:?}", self.ear),
+                },
             }
         }
     }

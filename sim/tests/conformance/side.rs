@@ -5,7 +5,7 @@ use queenright_core::wire::ConnectRequest;
 use queenright_sim::zookeeper::FromServer;
 
 use crate::place::Place;
-use crate::step::Ask;
+use crate::step::{Ask, Fault, Spot};
 
 /// A connection, numbered by the trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Fresh,
     /// Trials in which containers and TTL nodes are removed.
     Sweeping,
+    /// Trials with three servers, to which things happen.
+    Ensemble,
 }
 
 /// A server, and connections to it.
@@ -31,7 +33,7 @@ pub(crate) trait Side {
     fn zxid(&mut self) -> Zxid;
 
     /// Opens a connection with this first frame.
-    fn open(&mut self, link: Link, hello: ConnectRequest);
+    fn open(&mut self, link: Link, at: Spot, hello: ConnectRequest);
 
     /// Writes these requests, all at once.
     fn send(&mut self, link: Link, asks: Vec<(i32, Ask)>);
@@ -39,7 +41,10 @@ pub(crate) trait Side {
     /// Breaks a connection from this side.
     fn cut(&mut self, link: Link);
 
-    /// Waits until nothing is under way, `link` first, and gives what came, in order for each connection.
+    /// Something happens to a server of an ensemble.
+    fn strike(&mut self, fault: Fault, at: Spot);
+
+    /// Waits until nothing is under way, `link` first, but for what a cut holds, and gives what came, in order for each connection.
     fn settle(&mut self, link: Option<Link>) -> Vec<(Link, FromServer)>;
 
     /// Waits until the server has done a transaction after `zxid` by itself.

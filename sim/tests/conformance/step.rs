@@ -15,8 +15,8 @@ pub(crate) struct Client(pub(crate) char);
 pub(crate) enum Step {
     /// A new connection, and a new session over it.
     Connect { client: Client, hello: Hello },
-    /// A new connection for the session that the client had last, be it over or not.
-    Reattach { client: Client, hello: Hello, proof: Proof },
+    /// A new connection for the session that the client had last, or another one had, be it over or not.
+    Reattach { client: Client, of: Option<Client>, hello: Hello, proof: Proof },
     /// The connection breaks; the session lives on.
     Drop { client: Client },
     /// Requests, all of them written before the first answer is read.
@@ -26,6 +26,28 @@ pub(crate) enum Step {
     Expire { client: Client, dropped: bool },
     /// Time passes, and a sweep is among what happens in it.
     Sweep,
+    /// Something happens to a server.
+    Strike { fault: Fault, at: Spot },
+}
+
+/// One server of an ensemble: its leader, or one of two followers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Spot {
+    #[default]
+    Leader,
+    One,
+    Two,
+}
+
+/// What happens to a follower.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nothing passes between it and its leader. Whatever they say arrives later.
+    Cut,
+    /// The opposite.
+    Heal,
+    /// It dies.
+    Kill,
 }
 
 /// How a connection begins.
@@ -36,6 +58,8 @@ pub(crate) struct Hello {
     pub(crate) is_old: bool,
     /// Pretends to have seen a transaction that is so many after the last one.
     pub(crate) ahead: Option<i64>,
+    /// Which server.
+    pub(crate) at: Spot,
 }
 
 /// The password with which a client comes back.
@@ -81,7 +105,7 @@ pub(crate) const DEFAULT_TIMEOUT_MS: i32 = 30_000;
 
 impl Default for Hello {
     fn default() -> Self {
-        Self { timeout_ms: DEFAULT_TIMEOUT_MS, is_old: false, ahead: None }
+        Self { timeout_ms: DEFAULT_TIMEOUT_MS, is_old: false, ahead: None, at: Spot::Leader }
     }
 }
 
@@ -94,7 +118,7 @@ impl Step {
             | Self::Drop { client }
             | Self::Ask { client, .. }
             | Self::Expire { client, .. } => Some(*client),
-            Self::Sweep => None,
+            Self::Sweep | Self::Strike { .. } => None,
         }
     }
 
@@ -103,7 +127,11 @@ impl Step {
         match self {
             Self::Expire { .. } => true,
             Self::Ask { asks, .. } => asks.iter().any(|ask| ask.opcode() == OpCode::CloseSession as i32),
-            Self::Connect { .. } | Self::Reattach { .. } | Self::Drop { .. } | Self::Sweep => false,
+            Self::Connect { .. }
+            | Self::Reattach { .. }
+            | Self::Drop { .. }
+            | Self::Sweep
+            | Self::Strike { .. } => false,
         }
     }
 }
@@ -133,6 +161,12 @@ impl fmt::Display for Client {
         self.0.fmt(f)
     }
 }
+
+pub(crate) const SPOTS: [(Spot, &str); 3] =
+    [(Spot::Leader, "leader"), (Spot::One, "one"), (Spot::Two, "two")];
+
+pub(crate) const FAULTS: [(Fault, &str); 3] =
+    [(Fault::Cut, "cut"), (Fault::Heal, "heal"), (Fault::Kill, "kill")];
 
 /// The flags that have a word, and the word.
 pub(crate) const FLAGS: [(CreateFlags, &str); 7] = [

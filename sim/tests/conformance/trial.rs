@@ -1,7 +1,7 @@
 //! Takes steps against a server, in lock step: after each of them everything comes to rest, and what came is written
 //! down.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use queenright_core::wire::{ConnectRequest, OpCode, Request};
 use queenright_core::{SessionId, Zxid};
@@ -11,11 +11,11 @@ use crate::answers::Names;
 use crate::place::Place;
 use crate::print;
 use crate::side::{Link, Side};
-use crate::step::{Ask, Client, Hello, Proof, Query, Step};
+use crate::step::{Ask, Client, Fault, Hello, Proof, Query, Spot, Step};
 
 /// Sessions that may last longer are not waited for.
 const WAIT_MAX_MS: i32 = 1_000;
-const EXPIRE: Hello = Hello { timeout_ms: 1, is_old: false, ahead: None };
+const EXPIRE: Hello = Hello { timeout_ms: 1, is_old: false, ahead: None, at: Spot::Leader };
 /// Xids of the requests that end what is left of a trial.
 const LAST_XID: i32 = i32::MAX;
 
@@ -28,6 +28,8 @@ struct Trial<'a> {
     /// Who uses which connection.
     links: BTreeMap<Link, Client>,
     sessions: Vec<Session>,
+    /// The followers that are cut off: answers may have to wait.
+    cut_off: BTreeSet<Spot>,
 }
 
 /// What a client has.
@@ -56,8 +58,9 @@ pub(crate) type Answers = Vec<Vec<String>>;
 pub(crate) fn run(side: &mut dyn Side, steps: &[Step]) -> Answers {
     let place = side.begin();
     let base = side.zxid();
-    let mut trial =
-        Trial { side, place, base, clients: BTreeMap::new(), links: BTreeMap::new(), sessions: Vec::new() };
+    let (clients, links) = (BTreeMap::new(), BTreeMap::new());
+    let (sessions, cut_off) = (Vec::new(), BTreeSet::new());
+    let mut trial = Trial { side, place, base, clients, links, sessions, cut_off };
     let lines = steps.iter().map(|step| trial.take(step)).collect();
     trial.end();
     lines
@@ -69,10 +72,14 @@ impl Trial<'_> {
             Step::Connect { client, hello } => {
                 self.cut(*client);
                 let request = self.hello(*hello, SessionId(0), None);
-                self.open(*client, request);
+                self.open(*client, hello.at, request);
                 self.rest(step)
             }
-            Step::Reattach { client, hello, proof } => {
+            Step::Reattach { client, of, hello, proof } => {
+                if let Some(of) = of {
+                    let session = self.clients.get(of).and_then(|seat| seat.session);
+                    self.clients.entry(*client).or_default().session = session;
+                }
                 self.reattach(*client, *hello, *proof);
                 self.rest(step)
             }
@@ -87,6 +94,14 @@ impl Trial<'_> {
             Step::Expire { client, dropped } => self.expire(step, *client, *dropped),
             Step::Sweep => {
                 self.side.sweep();
+                self.rest(step)
+            }
+            Step::Strike { fault, at } => {
+                match fault {
+                    Fault::Cut => self.cut_off.insert(*at),
+                    Fault::Heal | Fault::Kill => self.cut_off.remove(at),
+                };
+                self.side.strike(*fault, *at);
                 self.rest(step)
             }
         }
@@ -113,7 +128,7 @@ impl Trial<'_> {
             Proof::Null => None,
         };
         let request = self.hello(hello, session.id, password);
-        self.open(client, request);
+        self.open(client, hello.at, request);
     }
 
     /// Waits for the end of a session, which is made short for that when it is not.
@@ -141,19 +156,19 @@ impl Trial<'_> {
     }
 
     fn hello(&mut self, hello: Hello, session: SessionId, password: Option<Vec<u8>>) -> ConnectRequest {
-        let Hello { timeout_ms, is_old, ahead } = hello;
+        let Hello { timeout_ms, is_old, ahead, at: _ } = hello;
         let last_zxid_seen = ahead.map_or(Zxid(0), |ahead| Zxid(self.side.zxid().0 + ahead));
         let read_only = (!is_old).then_some(false);
         ConnectRequest { protocol_version: 0, last_zxid_seen, timeout_ms, session, password, read_only }
     }
 
-    fn open(&mut self, client: Client, request: ConnectRequest) {
+    fn open(&mut self, client: Client, at: Spot, request: ConnectRequest) {
         let link = Link(self.links.len() as u64 + 1);
         self.links.insert(link, client);
         let seat = self.clients.entry(client).or_default();
         (seat.link, seat.last_xid) = (Some(link), 0);
         seat.pending.clear();
-        self.side.open(link, request);
+        self.side.open(link, at, request);
     }
 
     fn cut(&mut self, client: Client) {
@@ -182,7 +197,8 @@ impl Trial<'_> {
             let Some(client) = self.links.get(&link) else { continue };
             lines.extend(said.into_iter().map(|(_, line)| format!("{client}: {line}")));
         }
-        for (client, seat) in &mut self.clients {
+        let may_wait = |seat: &Seat| seat.link.is_some() && !self.cut_off.is_empty();
+        for (client, seat) in self.clients.iter_mut().filter(|(_, seat)| !may_wait(seat)) {
             lines.extend(seat.pending.drain(..).map(|(_, ask)| format!("{client}: no answer to {ask}")));
         }
         lines
@@ -213,10 +229,13 @@ impl Trial<'_> {
                     }
                 }
                 FromServer::Reply { xid, result, .. } => {
-                    match seat.pending.pop_front() {
-                        Some((expected, _)) if expected == *xid => {}
-                        expected => remark = format!(", as the answer to {xid}, not to {expected:?}"),
+                    let place = seat.pending.iter().position(|(expected, _)| expected == xid);
+                    match place {
+                        Some(0) => {}
+                        Some(_) => remark = format!(", before {}", seat.pending[0].1),
+                        None => remark = format!(", as the answer to {xid}"),
                     }
+                    place.map(|place| seat.pending.remove(place));
                     if let (Ok(queenright_core::wire::Response::CloseSession), Some(index)) =
                         (result, seat.session)
                     {
@@ -253,7 +272,7 @@ impl Trial<'_> {
             let request = self.hello(Hello::default(), session.id, Some(session.password));
             let link = Link(self.links.len() as u64 + 1);
             self.links.insert(link, Client('-'));
-            self.side.open(link, request);
+            self.side.open(link, Spot::Leader, request);
             self.side.settle(Some(link));
             self.side.send(link, vec![(LAST_XID, Ask::new(Request::CloseSession))]);
             self.side.settle(Some(link));
