@@ -108,7 +108,7 @@ impl Ensemble {
         let profile = config.profile;
         let mut ensemble = Self {
             config,
-            servers: (1..=servers).map(|id| Server::new(ServerId(id), profile)).collect(),
+            servers: (1..=servers).map(|id| Server::new(ServerId(id), profile, now)).collect(),
             links: Links::new(servers),
             log: Log::default(),
             elected: None,

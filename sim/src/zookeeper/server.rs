@@ -7,10 +7,15 @@ use queenright_core::{Instant, SessionId};
 
 use super::connections::Connections;
 use super::leader::Leader;
+use super::quorum::wall_clock_ms;
 use super::replica::Replica;
 use super::sessions::{Owner, Term};
 use super::transaction::Ticket;
 use super::{ConnectionId, Profile, ServerId};
+
+/// So many bits of when a server started are in its sessions' ids: below those of the server's own, above a counter.
+const START_SHIFT: u32 = 16;
+const START_MASK: i64 = (1 << 40) - 1;
 
 /// What a server has, and what it does in the ensemble.
 #[derive(Clone, Debug)]
@@ -27,6 +32,8 @@ pub(super) struct Server {
     pub(super) is_held: bool,
     /// How many sessions began here.
     opened: i64,
+    /// What their ids begin with.
+    session_base: i64,
 }
 
 /// What a server does.
@@ -62,7 +69,7 @@ pub(super) struct Following {
 
 impl Server {
     /// A server without history, which looks for a leader.
-    pub(super) fn new(id: ServerId, profile: Profile) -> Self {
+    pub(super) fn new(id: ServerId, profile: Profile, now: Instant) -> Self {
         Self {
             id,
             replica: Replica::new(profile),
@@ -72,14 +79,16 @@ impl Server {
             known: 0,
             is_held: false,
             opened: 0,
+            session_base: (i64::from(id.0) << 56) | ((wall_clock_ms(now) & START_MASK) << START_SHIFT),
         }
     }
 
     /// A new session's id: unique in the ensemble, since it begins with the server's, and never with 0x80 or 0xff, which
-    /// mark containers and TTL nodes.
+    /// mark containers and TTL nodes. Behind that comes when the server started, as in ZooKeeper's ids: a client of a
+    /// server that was there before must not find its session with somebody else.
     pub(super) fn next_session(&mut self) -> SessionId {
         self.opened += 1;
-        SessionId((i64::from(self.id.0) << 56) + self.opened)
+        SessionId(self.session_base + self.opened)
     }
 
     /// How many sessions began here.

@@ -52,7 +52,15 @@ impl World {
     }
 
     pub(crate) fn with(config: ServerConfig) -> Self {
-        let now = Instant::from_millis(1_000_000);
+        Self::start(config, Instant::from_millis(1_000_000))
+    }
+
+    /// One whose server starts then.
+    pub(crate) fn new_at(now: Instant) -> Self {
+        Self::start(ServerConfig { tick: TICK, ..ServerConfig::default() }, now)
+    }
+
+    fn start(config: ServerConfig, now: Instant) -> Self {
         let server = Ensemble::new(config, 1, now);
         Self { server, now, inboxes: BTreeMap::new(), connection_count: 0 }
     }

@@ -20,6 +20,24 @@ fn refused(answers: &[FromServer]) -> bool {
     }
 }
 
+/// The ids of a server that was started anew, with nothing left of the earlier one: kazoo's clients came back to the sessions
+/// of others.
+#[test]
+fn a_server_that_starts_later_gives_no_session_a_second_time() {
+    let mut earlier = World::new();
+    let old = earlier.client();
+    let mut world = World::new_at(earlier.now.after(Duration::from_millis(1)));
+    let others: Vec<_> = (0..100).map(|_| world.client().session()).collect();
+    assert!(!others.contains(&old.session()));
+    let (_, answers) = world.connect(ConnectRequest::reattach(&old.established, Zxid(0)));
+    assert!(refused(&answers), "{answers:?}");
+    // Whenever that is, the id begins with the server's.
+    for start in [0, 1_800_000_000_000, u64::MAX / 1_000_000] {
+        let session = World::new_at(Instant::from_millis(start)).client().session();
+        assert_eq!(session.0 >> 56, i64::from(ServerId::FIRST.0), "{session}");
+    }
+}
+
 #[test]
 fn timeouts_are_clamped_between_2_and_20_ticks() {
     let mut world = World::new();
