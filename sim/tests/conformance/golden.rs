@@ -17,7 +17,7 @@ use crate::trial::{self, Answers};
 
 const UPDATE: &str = "UPDATE_GOLDEN";
 /// The files are counted, so that one that is lost is missed. Raise it with every file that is added.
-const TRACES_MIN: usize = 72;
+const TRACES_MIN: usize = 77;
 
 #[test]
 fn the_model_answers_as_real_servers_did() {
