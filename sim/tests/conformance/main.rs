@@ -22,7 +22,6 @@ mod print;
 mod quorum;
 mod random;
 mod real;
-#[allow(dead_code, reason = "the live tests of queenright use what is not used here")]
 #[path = "../../../io/tests/support/relay.rs"]
 mod relay;
 mod shrink;

@@ -57,7 +57,6 @@ impl Model {
             profile: Profile::V3_8,
             super_digest: Some(SUPER_DIGEST.into()),
             sync_limit: PATIENT_SYNC_LIMIT,
-            ..ServerConfig::default()
         };
         let now = Instant::from_millis(1_000_000);
         Self {
