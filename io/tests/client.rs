@@ -244,6 +244,7 @@ fn payload_of(holder: &Holder) -> Option<(Token, Vec<u8>)> {
 }
 
 async fn one_of_three_leads_and_another_one_after_its_death(venue: Venue) {
+    let lease = venue.lease();
     let mut victims: Vec<Victim> = Vec::new();
     let mut candidacies = Vec::new();
     for name in ["a", "b", "c"] {
@@ -267,7 +268,7 @@ async fn one_of_three_leads_and_another_one_after_its_death(venue: Venue) {
     assert!(first.is_valid());
     let (token, leader) = payload_of(&observer.holder("boss").await.unwrap()).unwrap();
     assert_eq!((token, leader.as_slice()), (first.token(), first.payload()));
-    sleep(2 * LEASE).await;
+    sleep(2 * lease).await;
     assert!(first.is_valid(), "it goes on as long as it is healthy");
     let index = ["a", "b", "c"].iter().position(|name| name.as_bytes() == leader).unwrap();
     for (_, candidacy) in candidacies.iter_mut().enumerate().filter(|(at, _)| *at != index) {
@@ -297,7 +298,7 @@ async fn one_of_three_leads_and_another_one_after_its_death(venue: Venue) {
     assert!(first.stopping().is_cancelled());
     assert!(second.token() > first.token());
     // W − B to W after the death, whatever the session timeout of 30 s; the rest is for a busy machine.
-    assert!(gap > LEASE / 2 && gap < LEASE * 2, "{gap:?}");
+    assert!(gap > lease / 2 && gap < lease * 2, "{gap:?}");
     eventually(async || {
         payload_of(&observer.holder("boss").await.unwrap()).is_some_and(|(token, _)| token == second.token())
     })
@@ -320,7 +321,7 @@ async fn a_leader_hands_over_when_it_resigns_and_not_before_it_stopped(venue: Ve
     assert_eq!(leadership.run(std::future::pending::<()>()).await, Err(queenright::Deposed));
     let token = leadership.token();
     drop(leadership);
-    let next = within(Duration::from_millis(500), second.elected()).await.unwrap();
+    let next = within(venue.lease() / 2, second.elected()).await.unwrap();
     assert!(next.token() > token);
     within(PATIENCE, resigned).await.unwrap().unwrap();
 
@@ -363,6 +364,7 @@ async fn a_leader_that_does_not_stop_loses_its_term_all_the_same() {
 }
 
 async fn belief_ends_within_the_lease_when_the_connection_does(venue: Venue) {
+    let lease = venue.lease();
     for stalls in [false, true] {
         let relay = Relay::to(venue.server.address());
         let leader = Client::connect(venue.adapt(config(relay.address().to_string()))).await.unwrap();
@@ -376,16 +378,16 @@ async fn belief_ends_within_the_lease_when_the_connection_does(venue: Venue) {
             relay.cut()
         }
         let cut_at = Instant::now();
-        within(LEASE, leadership.stopping().cancelled()).await;
+        within(lease, leadership.stopping().cancelled()).await;
         while leadership.is_valid() {
-            assert!(cut_at.elapsed() <= LEASE, "still believes after {:?}", cut_at.elapsed());
+            assert!(cut_at.elapsed() <= lease, "still believes after {:?}", cut_at.elapsed());
             sleep(Duration::from_millis(1)).await;
         }
         assert_eq!(leadership.stop_reason(), Some(StopReason::LeaseRanOut));
         let next = within(PATIENCE, second.elected()).await.unwrap();
         assert!(next.token() > leadership.token());
         relay.heal();
-        sleep(LEASE).await;
+        sleep(lease).await;
         assert!(!leadership.is_valid() && next.is_valid(), "once false, it stays false");
         // Before the relay goes, or their candidates would stand in the queue until their sessions end.
         drop((leadership, next));
@@ -395,6 +397,7 @@ async fn belief_ends_within_the_lease_when_the_connection_does(venue: Venue) {
 }
 
 async fn an_expired_session_costs_neither_registrations_nor_leadership(venue: Venue) {
+    let lease = venue.lease();
     let victim = connect_at(&venue).await;
     let mut registrations = Vec::new();
     for n in 0..20 {
@@ -411,7 +414,7 @@ async fn an_expired_session_costs_neither_registrations_nor_leadership(venue: Ve
         let expected = if n % 2 == 0 { vec![] } else { vec![u8::try_from(n).unwrap()] };
         assert_eq!(snapshot.instance(registration.instance()).unwrap().payload.as_ref(), expected);
     }
-    sleep(LEASE).await;
+    sleep(lease).await;
     assert!(leadership.is_valid(), "leadership does not depend on the session");
     // What was dropped is not resurrected by the next expiry.
     registrations.truncate(10);
@@ -427,6 +430,7 @@ async fn an_expired_session_costs_neither_registrations_nor_leadership(venue: Ve
 }
 
 async fn candidates_whose_sessions_expired_succeed_each_other_all_the_same(venue: Venue) {
+    let lease = venue.lease();
     let mut leader = Victim::connect(config_at(&venue));
     let mut first = leader.client.campaign("g", "first").await.unwrap();
     let leadership = within(PATIENCE, first.elected()).await.unwrap();
@@ -439,7 +443,7 @@ async fn candidates_whose_sessions_expired_succeed_each_other_all_the_same(venue
     expire(&venue, &leader.client).await;
     expire(&venue, &standby).await;
     eventually(async || queue().await.len() == 1 && queue().await != before).await;
-    let early = timeout(LEASE, second.elected()).await;
+    let early = timeout(lease, second.elected()).await;
     assert!(early.is_err() && leadership.is_valid(), "nothing has happened to the leader: {early:?}");
 
     leader.kill();
@@ -447,7 +451,7 @@ async fn candidates_whose_sessions_expired_succeed_each_other_all_the_same(venue
     let next = within(PATIENCE, second.elected()).await.unwrap();
     let gap = killed_at.elapsed();
     assert!(!leadership.is_valid() && next.token() > leadership.token());
-    assert!(gap > LEASE / 2 && gap < LEASE * 2, "{gap:?}");
+    assert!(gap > lease / 2 && gap < lease * 2, "{gap:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -91,6 +91,7 @@ async fn successor(node: &Node, global: &str, former: &ProcessId) -> ProcessId {
 }
 
 async fn a_race_of_candidates_gives_one_process(venue: Venue) {
+    let lease = venue.lease();
     let nodes = venue.nodes::<5>().await;
     for round in 0..5 {
         let (global, census) = (format!("boss{round}"), Census::default());
@@ -101,12 +102,13 @@ async fn a_race_of_candidates_gives_one_process(venue: Venue) {
             assert_eq!(node.whereis_global(&global).await.unwrap().as_ref(), Some(&pids[0]));
             assert!(answers(node, &pids[0]).await);
         }
-        sleep(LEASE / 2).await;
+        sleep(lease / 2).await;
         assert_eq!((census.running(), census.started()), (1, 1));
     }
 }
 
 async fn when_it_exits_exactly_one_other_is_elected(venue: Venue) {
+    let lease = venue.lease();
     let nodes = venue.nodes::<4>().await;
     let census = Census::default();
     for node in &nodes {
@@ -123,7 +125,7 @@ async fn when_it_exits_exactly_one_other_is_elected(venue: Venue) {
             assert_eq!(successor(node, "boss", &former).await, next, "all agree");
         }
         assert!(answers(witness, &next).await);
-        sleep(LEASE / 2).await;
+        sleep(lease / 2).await;
         assert_eq!((census.running(), census.started()), (1, generation + 1));
         former = next;
     }
@@ -206,6 +208,7 @@ async fn a_global_that_exited_is_forgotten_everywhere() {
 }
 
 async fn a_node_that_closes_hands_over_at_once(venue: Venue) {
+    let lease = venue.lease();
     let [one, two, three] = venue.nodes().await;
     let census = Census::default();
     let leader = soon(one.register_candidate("boss", census.computation())).await.unwrap();
@@ -213,7 +216,7 @@ async fn a_node_that_closes_hands_over_at_once(venue: Venue) {
     let closing = Instant::now();
     let close = tokio::spawn(one.close());
     let next = successor(&three, "boss", &leader).await;
-    assert!(closing.elapsed() < LEASE / 2, "{:?}", closing.elapsed());
+    assert!(closing.elapsed() < lease / 2, "{:?}", closing.elapsed());
     assert_eq!(next.node(), two.id());
     assert!(answers(&three, &next).await);
     soon(close).await.unwrap();

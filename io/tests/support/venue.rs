@@ -5,10 +5,15 @@
 //! | real server | live | live |
 //! | dev server | – (`port` asks that pair, and the examples run on it) | yes |
 
+use std::time::Duration;
+
 use queenright::{ClientKind, Config, Node};
 
-use super::cluster;
+use super::cluster::{self, LEASE};
 use super::server::Server;
+
+/// The library's default.
+const LONG_LEASE: Duration = Duration::from_secs(3);
 
 pub(crate) struct Venue {
     pub(crate) server: Server,
@@ -21,9 +26,18 @@ impl Venue {
         self.adapt(cluster::config(self.server.connect_string()))
     }
 
-    /// The same configuration, with this place's client.
+    /// The same configuration, with this place's client and lease.
     pub(crate) fn adapt(&self, config: Config) -> Config {
-        config.with_client(self.kind)
+        config.with_client(self.kind).with_lease(self.lease())
+    }
+
+    /// Live tests have the machine for themselves. The others run beside whatever else runs, and a leader that gets no
+    /// time loses its lease.
+    pub(crate) const fn lease(&self) -> Duration {
+        match self.server {
+            Server::Real(_) => LEASE,
+            Server::Dev(_) => LONG_LEASE,
+        }
     }
 
     /// So many nodes of one cluster.
