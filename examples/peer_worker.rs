@@ -34,6 +34,8 @@ use tokio::sync::{oneshot, watch};
 
 /// Leases are no longer than this, however long sessions are.
 const LEASE_MAX: Duration = Duration::from_secs(3);
+/// A client may have 5,000 registrations, and no more.
+const REGISTRATIONS_EACH: usize = 5_000;
 const PAYLOAD: [u8; 230] = [b'x'; 230];
 /// How often a leader acts.
 const ACTION_EVERY: Duration = Duration::from_micros(200);
@@ -90,6 +92,8 @@ struct Candidate {
 
 struct Directory {
     client: Client,
+    /// Beside that one: clients for more registrations than one may have.
+    more: Vec<Client>,
     registered: Arc<Mutex<Vec<Registration>>>,
     made: usize,
     /// The service that is followed.
@@ -148,6 +152,7 @@ impl Worker {
             Some(directory) => directory,
             None => Directory {
                 client: self.connect().await?,
+                more: Vec::new(),
                 registered: Arc::default(),
                 made: 0,
                 service: String::new(),
@@ -174,18 +179,24 @@ impl Worker {
     }
 
     async fn register(&mut self, service: &str, count: usize, at_once: bool) -> Result<(), Failure> {
+        let first = self.directory().await?.made;
+        let needed = (first + count).div_ceil(REGISTRATIONS_EACH);
+        while self.directory().await?.more.len() + 1 < needed {
+            let another = self.connect().await?;
+            self.directory().await?.more.push(another);
+        }
         let directory = self.directory().await?;
-        let first = directory.made;
         directory.made += count;
-        let (client, registered) = (directory.client.clone(), Arc::clone(&directory.registered));
+        let clients: Vec<_> = [&directory.client].into_iter().chain(&directory.more).cloned().collect();
+        let registered = Arc::clone(&directory.registered);
         let service = service.to_owned();
         tokio::spawn(async move {
             let process = std::process::id();
             let names: Vec<_> = (first..first + count)
-                .map(|number| format!("{process:08x}-aaaa-bbbb-cccc-{number:012x}"))
+                .map(|number| (number, format!("{process:08x}-aaaa-bbbb-cccc-{number:012x}")))
                 .collect();
-            let register = |name: String| {
-                let (client, service) = (&client, &service);
+            let register = |(number, name): (usize, String)| {
+                let (client, service) = (&clients[number / REGISTRATIONS_EACH], &service);
                 async move { client.register(service, Some(&name), PAYLOAD).await }
             };
             let begun = now();
@@ -242,9 +253,9 @@ impl Worker {
 
     async fn close(self) {
         let candidates = self.candidates.into_values().map(|candidate| candidate.client);
-        let directory = self.directory.map(|directory| {
+        let directory = self.directory.into_iter().flat_map(|directory| {
             lock(&directory.registered).clear();
-            directory.client
+            [directory.client].into_iter().chain(directory.more)
         });
         future::join_all(candidates.chain(directory).map(Client::close)).await;
     }

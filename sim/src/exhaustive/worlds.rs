@@ -248,6 +248,7 @@ pub static LARGER: [World; 3] = [
         faults: Faults { breaks: 1, stalls: 1, ..NONE },
         horizon: Duration::from_millis(4_100),
         goals: &[Goal::TakenOverSilent, Goal::RanOut],
+        states: Some(30_139_261),
         ..TWO
     },
     World {
