@@ -9,6 +9,7 @@
 //! are told apart that a bolder abstraction would take for one.
 
 use std::fmt;
+use std::hash::Hasher;
 
 use queenright_core::RequestId;
 use serde::{Serialize, ser};
@@ -32,7 +33,7 @@ impl Digest {
     }
 }
 
-impl std::hash::Hasher for Digest {
+impl Hasher for Digest {
     fn finish(&self) -> u64 {
         self.0 ^ self.1
     }
@@ -71,15 +72,22 @@ const fn fold(one: u64, other: u64) -> u64 {
 
 /// The name of something with requests in it.
 pub(super) fn digest(value: &impl Serialize) -> u128 {
-    let mut canonical = Canonical { digest: Digest::new(), requests: Vec::new(), is_request: false };
+    let mut digest = Digest::new();
+    encode(value, &mut digest);
+    digest.finish()
+}
+
+/// Writes all of something with requests in it, but for what a name leaves out.
+pub(super) fn encode(value: &impl Serialize, to: &mut impl Hasher) {
+    let mut canonical = Canonical { to, requests: Vec::new(), is_request: false };
     match value.serialize(&mut canonical) {
-        Ok(()) => canonical.digest.finish(),
+        Ok(()) => {}
         Err(never) => panic!("nothing here fails: {never}"),
     }
 }
 
-struct Canonical {
-    digest: Digest,
+struct Canonical<'h, H> {
+    to: &'h mut H,
     /// The numbers of requests, in the order in which they appeared.
     requests: Vec<u64>,
     /// The next number is that of a request.
@@ -106,9 +114,9 @@ impl ser::Error for Never {
 
 type Done = Result<(), Never>;
 
-impl Canonical {
+impl<H: Hasher> Canonical<'_, H> {
     fn bytes(&mut self, bytes: &[u8]) -> Done {
-        std::hash::Hasher::write(&mut self.digest, bytes);
+        self.to.write(bytes);
         Ok(())
     }
 
@@ -125,13 +133,13 @@ impl Canonical {
 macro_rules! numbers {
     ($($name:ident: $type:ty),*) => {$(
         fn $name(self, number: $type) -> Done {
-            self.digest.word(number as u64);
+            self.to.write_u64(number as u64);
             Ok(())
         }
     )*};
 }
 
-impl ser::Serializer for &mut Canonical {
+impl<H: Hasher> ser::Serializer for &mut Canonical<'_, H> {
     type Ok = ();
     type Error = Never;
     type SerializeSeq = Self;
@@ -149,23 +157,23 @@ impl ser::Serializer for &mut Canonical {
 
     fn serialize_u64(self, number: u64) -> Done {
         let number = if std::mem::take(&mut self.is_request) { self.request(number) } else { number };
-        self.digest.word(number);
+        self.to.write_u64(number);
         Ok(())
     }
 
     fn serialize_u128(self, number: u128) -> Done {
-        self.digest.word(number as u64);
-        self.digest.word((number >> 64) as u64);
+        self.to.write_u64(number as u64);
+        self.to.write_u64((number >> 64) as u64);
         Ok(())
     }
 
     fn serialize_f32(self, number: f32) -> Done {
-        self.digest.word(number.to_bits().into());
+        self.to.write_u64(number.to_bits().into());
         Ok(())
     }
 
     fn serialize_f64(self, number: f64) -> Done {
-        self.digest.word(number.to_bits());
+        self.to.write_u64(number.to_bits());
         Ok(())
     }
 
@@ -178,12 +186,12 @@ impl ser::Serializer for &mut Canonical {
     }
 
     fn serialize_none(self) -> Done {
-        self.digest.word(0);
+        self.to.write_u64(0);
         Ok(())
     }
 
     fn serialize_some<T: ?Sized + Serialize>(self, value: &T) -> Done {
-        self.digest.word(1);
+        self.to.write_u64(1);
         value.serialize(self)
     }
 
@@ -196,7 +204,7 @@ impl ser::Serializer for &mut Canonical {
     }
 
     fn serialize_unit_variant(self, _name: &'static str, index: u32, _variant: &'static str) -> Done {
-        self.digest.word(index.into());
+        self.to.write_u64(index.into());
         Ok(())
     }
 
@@ -212,12 +220,12 @@ impl ser::Serializer for &mut Canonical {
         _variant: &'static str,
         value: &T,
     ) -> Done {
-        self.digest.word(index.into());
+        self.to.write_u64(index.into());
         value.serialize(self)
     }
 
     fn serialize_seq(self, len: Option<usize>) -> Result<Self, Never> {
-        self.digest.word(len.map_or(u64::MAX, |len| len as u64));
+        self.to.write_u64(len.map_or(u64::MAX, |len| len as u64));
         Ok(self)
     }
 
@@ -236,7 +244,7 @@ impl ser::Serializer for &mut Canonical {
         _variant: &'static str,
         _len: usize,
     ) -> Result<Self, Never> {
-        self.digest.word(index.into());
+        self.to.write_u64(index.into());
         Ok(self)
     }
 
@@ -255,14 +263,14 @@ impl ser::Serializer for &mut Canonical {
         _variant: &'static str,
         _len: usize,
     ) -> Result<Self, Never> {
-        self.digest.word(index.into());
+        self.to.write_u64(index.into());
         Ok(self)
     }
 }
 
 macro_rules! compound {
     ($($trait:ident: $method:ident),*) => {$(
-        impl ser::$trait for &mut Canonical {
+        impl<H: Hasher> ser::$trait for &mut Canonical<'_, H> {
             type Ok = ();
             type Error = Never;
 
@@ -284,7 +292,7 @@ compound! {
 
 macro_rules! fields {
     ($($trait:ident),*) => {$(
-        impl ser::$trait for &mut Canonical {
+        impl<H: Hasher> ser::$trait for &mut Canonical<'_, H> {
             type Ok = ();
             type Error = Never;
 
@@ -301,7 +309,7 @@ macro_rules! fields {
 
 fields! { SerializeStruct, SerializeStructVariant }
 
-impl ser::SerializeMap for &mut Canonical {
+impl<H: Hasher> ser::SerializeMap for &mut Canonical<'_, H> {
     type Ok = ();
     type Error = Never;
 

@@ -35,6 +35,14 @@ impl Space<'_> {
         self.times(state, busy.contains(&true), actions);
     }
 
+    /// What of it is tried.
+    pub(super) fn to_try(&mut self, state: &State, actions: &mut Vec<Action>) {
+        match self.forced(state) {
+            Some(action) => *actions = vec![action],
+            None => self.actions(state, actions),
+        }
+    }
+
     /// The one step that stands for all that can happen in `state`, if there is one: a node that will take its next answer
     /// whatever others do meanwhile takes it now.
     ///
@@ -42,7 +50,7 @@ impl Space<'_> {
     /// that was said first, no application has to stop, and time does not pass before. It neither sees nor changes what others
     /// see. And it hides nothing: no belief ends by it, and none begins, so that no state in between could have violated
     /// a property that none behind it does. It takes a message away, so that nothing is put off for ever.
-    pub(super) fn forced(&mut self, state: &State) -> Option<Action> {
+    fn forced(&mut self, state: &State) -> Option<Action> {
         let at_server = |fault: &usize| matches!(*fault, EXPIRIES | KILLS | LAGS);
         let at_nodes = (0..).zip(state.left).any(|(fault, left)| left > 0 && !at_server(&fault));
         if at_nodes {

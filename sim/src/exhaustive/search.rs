@@ -129,10 +129,7 @@ impl Search<'_, '_> {
             number += 1;
             looked_at += 1;
             let state = self.states[current as usize];
-            match self.space.forced(&state) {
-                Some(action) => actions = vec![action],
-                None => self.space.actions(&state, &mut actions),
-            }
+            self.space.to_try(&state, &mut actions);
             for action in &actions {
                 let next = self.space.next(&state, *action);
                 self.transitions += 1;
@@ -228,7 +225,7 @@ impl Search<'_, '_> {
 
 impl Space<'_> {
     /// The same state, made of components of this space.
-    fn adopt(&mut self, other: &Space<'_>, state: &State) -> State {
+    pub(super) fn adopt(&mut self, other: &Space<'_>, state: &State) -> State {
         let mut adopted = *state;
         adopted.server = self.add_server(other.servers.get(state.server).ensemble.clone());
         for (node, machine) in adopted.machines.iter_mut().enumerate() {
