@@ -81,6 +81,22 @@ fn a_replay_can_be_looked_at_and_the_picture_is_the_same_each_time() {
     assert!(text(&nowhere.stderr).contains("cannot write /no/such/directory/out.html"));
 }
 
+/// `check` and `replay` draw the same counterexample.
+#[test]
+#[cfg(feature = "mutations")]
+fn a_counterexample_can_be_looked_at() {
+    let [toml, drawn, again] = ["stall.repro.toml", "stall.html", "again.html"].map(|name| file(name, ""));
+    let [toml, drawn, again] = [&toml, &drawn, &again].map(|path| path.to_str().unwrap());
+    let checked =
+        program(&["check", "stall", "--mutation", "KillAtAnyVersion", "--out", toml, "--timeline", drawn]);
+    assert_eq!(checked.status.code(), Some(1), "{}", text(&checked.stderr));
+    let played = program(&["replay", toml, "--timeline", again]);
+    assert_eq!(played.status.code(), Some(1), "{}", text(&played.stderr));
+    let picture = fs::read_to_string(drawn).unwrap();
+    assert!(picture.contains("n0 and n1 both believe to lead g"), "it says what is wrong");
+    assert!(picture == fs::read_to_string(again).unwrap(), "the same steps, another picture");
+}
+
 #[test]
 fn what_cannot_be_played_is_told_why_and_ends_with_2() {
     let told = |arguments: &[&str]| {

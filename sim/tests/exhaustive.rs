@@ -4,8 +4,9 @@
 
 use queenright_core::mutation::Mutation;
 use queenright_sim::exhaustive::{
-    BadRepro, Hunt, LARGER, Repro, Settings, WORLDS, World, check, find, hunt, narrate,
+    BadRepro, Hunt, LARGER, Repro, Settings, Start, WORLDS, World, check, draw, find, hunt, narrate,
 };
+use queenright_sim::timeline::Fate;
 
 /// Larger worlds take too long without all optimisation.
 const STATES_MAX: u64 = 80_000;
@@ -65,6 +66,50 @@ fn a_counterexample_can_be_written_read_and_taken_again() {
     assert_eq!(Repro::from_toml(&later).unwrap_err(), BadRepro::Format { found: 2 });
     let strange = text.replace("time n0", "dance n0");
     assert_eq!(Repro::from_toml(&strange).unwrap_err(), BadRepro::Step("dance n0".into()));
+}
+
+/// What a guard's absence leads to, as a picture: it shows what the checker has seen.
+#[test]
+fn a_counterexample_can_be_drawn() {
+    for (guard, overlaps) in [
+        (Mutation::NoBeat, false),
+        (Mutation::UnansweredBeatCounts, true),
+        (Mutation::KillAtAnyVersion, true),
+        (Mutation::UnknownIsAbsent, true),
+        (Mutation::QueueNotListedAgain, false),
+        (Mutation::DeleteForgotten, false),
+    ] {
+        let Hunt::In(name) = hunt(guard) else { panic!("{guard:?} is not looked for") };
+        let world = World { mutation: Some(guard), ..*find(name).unwrap() };
+        let found = check(&world, Settings::default(), &mut |_| ()).unwrap_err();
+        let repro = Repro::from_toml(&Repro::new(&world, &found).to_toml()).unwrap();
+        let (timeline, violation) = draw(&repro).unwrap();
+        assert_eq!(violation, narrate(&repro).unwrap().1, "{guard:?}");
+        assert_eq!(violation, Some(found.violation), "{guard:?}");
+        assert_eq!(timeline, draw(&repro).unwrap().0, "{guard:?}: the same each time");
+        let overlap: u64 = timeline.rulers.iter().map(|ruler| ruler.overlap).sum();
+        assert_eq!(overlap > 0, overlaps, "{guard:?}: two believe at once for {overlap} ns");
+        for message in &timeline.messages {
+            assert_eq!(message.fate == Fate::Travelling, message.ended.is_none(), "{guard:?}: {message:?}");
+            if message.fate == Fate::Arrived {
+                assert!(
+                    timeline.cone(message.ended.unwrap()).contains(&message.sent),
+                    "{guard:?}: {message:?}"
+                );
+            }
+        }
+        let has_arrived = |fate| matches!(fate, Fate::Arrived | Fate::Unheard);
+        let arrived = timeline.messages.iter().filter(|message| has_arrived(message.fate)).count();
+        // What arrives is drawn once, also in the run without faults.
+        let steps = narrate(&repro).unwrap().0;
+        let is_delivery = |step: &&String| {
+            !step.starts_with("    ")
+                && [" serve ", " answer ", " event "].iter().any(|way| step.contains(way))
+        };
+        let (delivered, claimed) =
+            (steps.iter().filter(is_delivery).count(), usize::from(world.start == Start::Led));
+        assert_eq!(arrived, delivered + claimed, "{guard:?}");
+    }
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use queenright_core::mutation::Mutation;
+use queenright_sim::exhaustive::{self, Settings, World, check, find};
 use queenright_sim::explorer::{Plan, Repro, draw};
 use queenright_sim::timeline::{Kind, Timeline, page};
 
@@ -89,6 +91,19 @@ fn in_chromium_an_event_is_selected_with_all_that_led_to_it() {
     let overlap = timeline.rulers.iter().map(|ruler| ruler.overlap).max().unwrap();
     assert!(document.contains(&format!("data-overlap=\"{overlap}\"")), "the overlap is told");
     assert!(document.contains("Violation: exclusive belief"));
+}
+
+#[test]
+#[ignore = "needs Chromium: make page"]
+fn in_chromium_a_counterexample_of_the_checker_is_shown() {
+    let directory = directory("page-counterexample");
+    let world = World { mutation: Some(Mutation::KillAtAnyVersion), ..*find("stall").unwrap() };
+    let found = check(&world, Settings::default(), &mut |_| ()).unwrap_err();
+    let (timeline, _) = exhaustive::draw(&exhaustive::Repro::new(&world, &found)).unwrap();
+    let document = open(&directory, &write(&directory, &timeline), "");
+    assert!(document.contains("Violation: exclusive belief: n0 and n1 both believe to lead g"));
+    let overlap = timeline.rulers[0].overlap;
+    assert!(overlap > 0 && document.contains(&format!("data-overlap=\"{overlap}\"")), "{overlap}");
 }
 
 #[test]

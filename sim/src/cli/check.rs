@@ -1,7 +1,7 @@
 //! `queenright-sim check`: every interleaving of a bounded world.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,9 @@ use clap::Args;
 use humantime_serde::re::humantime;
 use indicatif::{ProgressBar, ProgressStyle};
 use queenright_sim::exhaustive::{
-    self, Found, LARGER, Order, Outcome, Progress, Repro, WORLDS, World, find, narrate,
+    self, Found, LARGER, Order, Outcome, Progress, Repro, WORLDS, World, draw, find, narrate,
 };
+use queenright_sim::timeline::page;
 
 use super::names::OneOf;
 use super::{report, subject};
@@ -52,6 +53,10 @@ pub(crate) struct Settings {
     /// Where a counterexample goes. [default: WORLD.repro.toml]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+
+    /// Draw a counterexample, too: one HTML file that needs no network.
+    #[arg(long, value_name = "HTML", requires = "world")]
+    timeline: Option<PathBuf>,
 
     /// Take each guard of the protocol out, where a world is known to miss it, and tell after how many steps one does.
     #[cfg(feature = "mutations")]
@@ -196,13 +201,19 @@ fn tell_found(world: &World, found: &Found, settings: &Settings) -> Result<ExitC
     }
     let file = settings.out.clone().unwrap_or_else(|| format!("{}.repro.toml", world.name).into());
     subject::write(&file, &repro.to_toml())?;
+    if let Some(html) = &settings.timeline {
+        subject::write(html, &page(&draw(&repro)?.0))?;
+    }
     println!("again: queenright-sim replay {}", file.display());
     Ok(report::exit_code(&found.violation))
 }
 
 /// Takes the steps of a counterexample again.
-pub(crate) fn replay(text: &str) -> Result<ExitCode, String> {
+pub(crate) fn replay(text: &str, timeline: Option<&Path>) -> Result<ExitCode, String> {
     let repro = Repro::from_toml(text).map_err(|error| error.to_string())?;
+    if let Some(html) = timeline {
+        subject::write(html, &page(&draw(&repro)?.0))?;
+    }
     let (story, violation) = narrate(&repro)?;
     for line in story {
         println!("{line}");

@@ -39,7 +39,7 @@ pub(crate) fn run(settings: &Settings) -> Result<ExitCode, String> {
     };
     if let Some(text) = std::fs::read_to_string(subject).ok().filter(|text| exhaustive::Repro::is_meant(text))
     {
-        return super::check::replay(&text);
+        return super::check::replay(&text, settings.timeline.as_deref());
     }
     let Subject { repro, .. } = Subject::parse(subject)?;
     let configure = subject::configure(repro.mutation)?;

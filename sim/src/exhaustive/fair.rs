@@ -7,6 +7,7 @@ use super::machine::Application;
 use super::space::Space;
 use super::state::{Action, NOBODY, State};
 use super::step::Next;
+use super::story::Told;
 use super::world::{ROOT, World};
 use crate::checkers::{self, Violation};
 use crate::zookeeper::{Owner, Tree};
@@ -87,11 +88,14 @@ impl Space<'_> {
             return;
         }
         if let Some(story) = &mut self.story {
-            story.push(format!("  then {action}"));
+            story.push(Told::Taken { number: None, action });
         }
         let goals = next.goals;
         *next = self.next(&next.state, action);
         next.goals |= goals;
+        if let Some(story) = &mut self.story {
+            story.push(Told::Became(next.state));
+        }
     }
 
     /// Whether everybody has what it should have.

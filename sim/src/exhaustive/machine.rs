@@ -40,8 +40,8 @@ pub(super) struct Machine {
     pub(super) life: Life,
     pub(super) core: Coordinator,
     /// Sent on the present connection, and not answered.
-    pending: VecDeque<(SessionEpoch, RequestId)>,
-    epoch: SessionEpoch,
+    pub(super) pending: VecDeque<(SessionEpoch, RequestId)>,
+    pub(super) epoch: SessionEpoch,
     /// For each global.
     pub(super) terms: Vec<Application>,
     pub(super) stands: Vec<bool>,

@@ -2,9 +2,6 @@
 
 use std::fmt;
 
-use super::repro::Repro;
-use super::search::scratch;
-use super::space::Space;
 use super::state::Action;
 use super::world::{Goal, World};
 use crate::checkers::Violation;
@@ -87,39 +84,4 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
-}
-
-/// Takes the steps of a counterexample again, telling what each node hears and says.
-///
-/// # Errors
-/// A step that is not possible where it stands.
-pub fn narrate(repro: &Repro) -> Result<(Vec<String>, Option<Violation>), String> {
-    let Repro { world, steps, completion, .. } = repro;
-    let mut space: Space<'_> = scratch(world);
-    let mut state = match space.begin() {
-        Ok(state) => state,
-        Err(violation) => return Ok((Vec::new(), Some(violation))),
-    };
-    space.story = Some(Vec::new());
-    let mut actions = Vec::new();
-    let mut violation = None;
-    for (number, Step(action)) in steps.iter().enumerate() {
-        space.actions(&state, &mut actions);
-        if !actions.contains(action) {
-            return Err(format!("step {} is not possible there: {action}", number + 1));
-        }
-        if let Some(story) = &mut space.story {
-            story.push(format!("{:>3} {action}", number + 1));
-        }
-        let next = space.next(&state, *action);
-        state = next.state;
-        violation = next.violation;
-        if violation.is_some() {
-            break;
-        }
-    }
-    if *completion && violation.is_none() {
-        violation = space.complete(&state).violation;
-    }
-    Ok((space.story.take().unwrap_or_default(), violation))
 }

@@ -15,7 +15,8 @@ use queenright_core::{Event, Instant, SessionId, Zxid};
 
 use super::canonical::{Digest, digest};
 use super::link::{Link, Said};
-use super::machine::{Application, Machine, Step, Stimulus};
+use super::machine::{Machine, Step, Stimulus};
+use super::story::Told;
 use super::world::{GLOBALS_MAX, Goal, World};
 use crate::checkers::Violation;
 use crate::zookeeper::{ConnectionId, Ensemble, FromServer};
@@ -148,7 +149,7 @@ pub(super) struct Space<'w> {
     /// The last transaction before the first state.
     pub(super) begun: Zxid,
     /// What nodes take and say, when somebody listens.
-    pub(super) story: Option<Vec<String>>,
+    pub(super) story: Option<Vec<Told>>,
 }
 
 impl<'w> Space<'w> {
@@ -230,7 +231,7 @@ impl<'w> Space<'w> {
         let at = clock(before.life.node, now);
         let step = before.step(self.world, at, stimulus);
         if let Some(story) = &mut self.story {
-            tell(story, at, before, stimulus, &step);
+            story.push(Told::heard(at, before, stimulus, &step));
         }
         let goals = goals_of(stimulus, &step);
         let registered = step.registered();
@@ -362,22 +363,6 @@ fn goals_of(stimulus: &Stimulus, step: &Step) -> u32 {
                 | Event::Closed => 0,
             }
     })
-}
-
-fn tell(story: &mut Vec<String>, at: Instant, before: &Machine, stimulus: &Stimulus, step: &Step) {
-    let life = before.life;
-    story.push(format!("    {life} at {at} takes {stimulus:?}"));
-    for op in &step.sent {
-        story.push(format!("      sends {op:?}"));
-    }
-    for event in &step.events {
-        story.push(format!("      says {event:?}"));
-    }
-    for (index, (was, is)) in before.terms.iter().zip(&step.machine.terms).enumerate() {
-        if was != is && *is == Application::Idle {
-            story.push(format!("      does not lead {index} any more"));
-        }
-    }
 }
 
 /// The connection of the janitor.

@@ -30,7 +30,7 @@ mod perform;
 mod plan;
 mod process;
 mod queue;
-mod recorded;
+pub(crate) mod recorded;
 mod repro;
 mod seed;
 mod shape;

@@ -42,24 +42,26 @@ pub(super) fn to_server(message: &ToServer) -> Letter {
             };
             Letter { text, ..Letter::default() }
         }
-        ToServer::Request { xid, request } => {
-            let paths = paths(request);
-            let name =
-                request.opcode().map_or_else(|code| format!("type {code}"), |code| format!("{code:?}"));
-            let text = format!("{name} #{xid} {}", paths.join(" "));
-            let writes = matches!(
-                request,
-                Request::Create(_)
-                    | Request::Delete(_)
-                    | Request::SetData(_)
-                    | Request::Multi(_)
-                    | Request::CloseSession
-            );
-            let is_ping = request.opcode() == Ok(OpCode::Ping);
-            Letter { xid: Some(*xid), text: text.trim_end().to_owned(), paths, writes, is_ping }
-        }
+        ToServer::Request { xid, request } => self::request(*xid, request),
         ToServer::End => Letter { text: "end of the connection".into(), ..Letter::default() },
     }
+}
+
+/// What a request says.
+pub(crate) fn request(xid: i32, request: &Request) -> Letter {
+    let paths = paths(request);
+    let name = request.opcode().map_or_else(|code| format!("type {code}"), |code| format!("{code:?}"));
+    let text = format!("{name} #{xid} {}", paths.join(" "));
+    let writes = matches!(
+        request,
+        Request::Create(_)
+            | Request::Delete(_)
+            | Request::SetData(_)
+            | Request::Multi(_)
+            | Request::CloseSession
+    );
+    let is_ping = request.opcode() == Ok(OpCode::Ping);
+    Letter { xid: Some(xid), text: text.trim_end().to_owned(), paths, writes, is_ping }
 }
 
 /// What a message from a server says.

@@ -113,7 +113,7 @@ fn part(line: &mut dyn Write, part: &Part) -> Result {
     }
 }
 
-fn outcome(line: &mut dyn Write, outcome: &Outcome) -> Result {
+pub(crate) fn outcome(line: &mut dyn Write, outcome: &Outcome) -> Result {
     match outcome {
         Err(error) => write!(line, "{error}"),
         Ok(Reply::Created { path, stat: created }) => {
