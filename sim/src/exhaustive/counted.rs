@@ -106,7 +106,7 @@ impl Model for Counted {
 
     fn actions(&self, whole: &Whole, actions: &mut Vec<Action>) {
         let (mut space, state) = alone(&whole.space, &whole.state);
-        space.to_try(&state, actions);
+        space.tried(&state, actions);
     }
 
     fn next_state(&self, whole: &Whole, action: Action) -> Option<Whole> {

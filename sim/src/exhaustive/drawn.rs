@@ -189,11 +189,9 @@ impl Drawing<'_, '_> {
         for node in 0..self.space.world.nodes {
             let was = self.space.links.get(before.links[usize::from(node)]).down.len();
             let is = self.link(node).clone();
-            let kept = match action {
-                Action::Answer(of) | Action::Event(of) if of == node => was.saturating_sub(1),
-                Action::Connect(of) if of == node => 0,
-                _ => was,
-            };
+            // What was said before is drawn already, but for what this step took.
+            let taken = usize::from(action == Action::Answer(node) || action == Action::Event(node));
+            let kept = if action == Action::Connect(node) { 0 } else { was.saturating_sub(taken) };
             self.say(node, is.down.get(kept..).unwrap_or_default());
         }
         // Nobody is there to hear the answer.

@@ -36,7 +36,7 @@ impl Space<'_> {
     }
 
     /// What of it is tried.
-    pub(super) fn to_try(&mut self, state: &State, actions: &mut Vec<Action>) {
+    pub(super) fn tried(&mut self, state: &State, actions: &mut Vec<Action>) {
         match self.forced(state) {
             Some(action) => *actions = vec![action],
             None => self.actions(state, actions),

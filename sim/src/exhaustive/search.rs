@@ -129,7 +129,7 @@ impl Search<'_, '_> {
             number += 1;
             looked_at += 1;
             let state = self.states[current as usize];
-            self.space.to_try(&state, &mut actions);
+            self.space.tried(&state, &mut actions);
             for action in &actions {
                 let next = self.space.next(&state, *action);
                 self.transitions += 1;
