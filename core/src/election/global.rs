@@ -381,7 +381,8 @@ impl Global {
     }
 
     pub(crate) fn handle_watch_failed(&mut self, out: &mut Outbox) {
-        self.view.read_again();
+        // Also a read that is under way: nothing would tell of what changes after it.
+        self.view.read_behind();
         self.queue.handle_watch_failed(out);
         self.pause(out);
     }

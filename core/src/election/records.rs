@@ -155,6 +155,8 @@ impl Records {
     pub(crate) fn handle_watch_failed(&mut self, tree: &Path, out: &mut Outbox) {
         for (lease, record) in &mut self.by_name {
             if out.layout.lease(lease).below(tree).is_some() && !matches!(record.state, State::Dead) {
+                // Nothing would tell of beats after a read that is under way: another one counts.
+                record.read = None;
                 record.retry_later(lease, out);
             }
         }

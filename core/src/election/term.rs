@@ -231,7 +231,7 @@ impl TermView {
         }
     }
 
-    /// A write goes out: only a read behind it tells what became of it.
+    /// A write goes out, or a watch is not there: only a read behind that tells.
     pub(super) fn read_behind(&mut self) {
         self.read = Read::Wanted;
     }
