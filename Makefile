@@ -19,7 +19,7 @@ help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: verify
-verify: check determinism explore worlds page live ## Everything that CI runs.
+verify: check determinism explore worlds mutants-changed page live ## Everything that CI runs.
 
 .PHONY: check
 check: fmt layout clippy purity deny doc test ## All of it that needs no ZooKeeper.
@@ -147,6 +147,21 @@ page: ## The timeline's page in a real browser, without a window.
 	cargo test --locked --workspace --test page -- --ignored in_chromium 2>&1 | tee "$$log"
 	passed=$$(awk '/^test result: / { sum += $$4 } END { print sum + 0 }' "$$log")
 	[ "$$passed" -ge $(PAGE_TESTS_MIN) ] || { echo "tests of the page passed: $$passed, needed: $(PAGE_TESTS_MIN)"; exit 1; }
+
+# Core's parts of which every mutant is tried; of the rest of core it is one in three, the same ones each time.
+MUTATED := core/src/lease.rs core/src/session.rs core/src/registration.rs core/src/cache.rs core/src/election/**
+.PHONY: mutants
+mutants: ## Core with one thing changed at a time: do its tests notice? Hours. Needs cargo-mutants.
+	@set -f; status=0
+	tools/mutants.sh whole $(addprefix --file=,$(MUTATED)) || status=1
+	tools/mutants.sh sample --package=queenright-core $(addprefix --exclude=,$(MUTATED)) --sharding=round-robin --shard=0/3 || status=1
+	exit $$status
+
+# The changes of a commit, and of what is not committed yet.
+MUTANTS_SINCE ?= HEAD~1
+.PHONY: mutants-changed
+mutants-changed: ## A sample of the mutants of what was changed last in core, for three minutes at most.
+	@tools/mutants.sh changed $(MUTANTS_SINCE)
 
 # For how long each target is fuzzed, in seconds.
 FUZZ_TIME ?= 60

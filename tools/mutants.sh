@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Changes core in one place at a time, and looks whether its tests notice.
+#
+#   tools/mutants.sh NAME ARGUMENT…   the mutants that the arguments choose, as `cargo mutants` takes them
+#   tools/mutants.sh changed COMMIT   of what was changed since COMMIT, at most SAMPLE, and for at most LIMIT seconds
+#
+# The transcripts look at each, for they take no second; then all of core's tests at those that the transcripts missed.
+# Results are in target/mutants/NAME. What may survive stands in .cargo/mutants.toml, with the reason.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly SAMPLE=20 LIMIT=170
+
+name=$1 results=target/mutants/$1
+shift
+mkdir -p "$results"
+rm -rf "$results"/mutants.out*
+# Dependencies are built once, though cargo-mutants works on a new copy of the sources each time.
+export CARGO_TARGET_DIR=$PWD/target/mutants/build
+
+within=() choice=("$@")
+if [ "$name" = changed ]; then
+  if ! git rev-parse --quiet --verify "$1^{commit}" >/dev/null; then
+    echo "mutants: there is no $1 here, so nobody knows what was changed"
+    exit 0
+  fi
+  git diff "$1" -- core/src >"$results/diff"
+  count=$(cargo mutants --list --in-diff "$results/diff" 2>/dev/null | wc -l)
+  if [ "$count" = 0 ]; then
+    echo "mutants: nothing that can be mutated was changed in core since $1"
+    exit 0
+  fi
+  # The same ones each time.
+  choice=(--in-diff "$results/diff" --sharding round-robin --shard "0/$(((count + SAMPLE - 1) / SAMPLE))")
+fi
+
+try() {
+  local status=0
+  if [ "$name" = changed ]; then
+    within=(timeout --signal=INT --kill-after=10 "$((LIMIT - SECONDS > 0 ? LIMIT - SECONDS : 1))")
+  fi
+  # That the tests pass without a change is known from `make test`.
+  "${within[@]}" cargo mutants --no-shuffle --baseline skip --output "$results" "$@" "${choice[@]}" || status=$?
+  case $status in
+    0 | 2 | 3) ;; # 2: some were missed; 3: some ran for too long, which is noticed, too.
+    *) [ "$name" = changed ] && [ "$SECONDS" -ge "$LIMIT" ] || exit "$status" ;;
+  esac
+}
+of() { wc -l <"$results/mutants.out/$1.txt"; }
+
+try --timeout 20 -C --test=transcripts
+caught=$(of caught) unviable=$(of unviable) late=$(of timeout) missed=$(of missed)
+if [ "$missed" -gt 0 ] && { [ "$name" != changed ] || [ "$SECONDS" -lt "$LIMIT" ]; }; then
+  try --iterate --timeout 120 -C --lib -C --tests
+  # Those that ran for too long did so again.
+  caught=$((caught + $(of caught))) late=$(of timeout) missed=$(of missed)
+elif [ "$missed" -gt 0 ]; then
+  echo "mutants: no time was left for all of the tests, so $missed that the transcripts missed are open"
+  missed=0
+fi
+echo "mutants: $caught caught, $late ran for too long, $unviable do not compile, $missed survived: $results"
+if [ "$missed" -gt 0 ]; then
+  cat "$results/mutants.out/missed.txt"
+  exit 1
+fi
