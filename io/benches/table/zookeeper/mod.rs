@@ -1,4 +1,4 @@
-//! What costs requests: lookups, registrations, elections, and many nodes, on a ZooKeeper that is not this program.
+//! What costs requests, or the time of a processor: lookups, registrations, elections, recordings, and many nodes, on a ZooKeeper that is not this program.
 //!
 //! It is the development server, run by this program as another OS process; `QUEENRIGHT_ZOOKEEPER=host:port` names another.
 
@@ -8,6 +8,7 @@ mod crowd;
 mod elections;
 mod growth;
 mod lookups;
+mod recorded;
 mod server;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -27,6 +28,7 @@ pub(crate) async fn rows(wanted: impl Fn(&str) -> bool + Copy) -> Vec<Row> {
     let mut rows = lookups::rows(&server, wanted).await;
     rows.extend(changes::rows(&server, wanted).await);
     rows.extend(elections::rows(&server, wanted).await);
+    rows.extend(recorded::rows(&server, wanted).await);
     rows.extend(crowd::rows(&server, wanted).await);
     rows.extend(growth::rows(&server, wanted).await);
     rows
