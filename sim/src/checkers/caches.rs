@@ -1,5 +1,5 @@
-//! Caches: the changes that are told add up; what is fresh and quiet equals the tree; what is told to be empty has been
-//! empty.
+//! Caches: the changes that are told add up, and never go back; what is fresh and quiet equals the tree; what is told to be
+//! empty has been empty.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use queenright_core::output::{Instance, InstanceChange};
 use queenright_core::{Directory, Freshness, Instant, Name, Zxid};
 
+use super::history::{self, Histories, Told};
 use super::{Life, Violation};
 use crate::zookeeper::Tree;
 
@@ -22,6 +23,7 @@ pub type Contents = BTreeMap<Name, Arc<[u8]>>;
 pub struct Caches {
     caches: BTreeMap<(Life, Directory), Cache>,
     directories: BTreeMap<Directory, Followed>,
+    told: Told,
 }
 
 /// A directory that somebody follows.
@@ -30,6 +32,8 @@ struct Followed {
     path: String,
     /// As each server shows it: who asks one that lags is told what was.
     views: Vec<View>,
+    /// As it was committed.
+    histories: Histories,
 }
 
 /// A directory as one server shows it.
@@ -110,11 +114,18 @@ impl View {
 impl Caches {
     /// The trees of the servers have changed, perhaps: notes which of the directories that somebody follows are empty.
     pub fn tree_changed<'a>(&mut self, now: Instant, trees: impl Iterator<Item = &'a Tree> + Clone) {
-        for Followed { path, views } in self.directories.values_mut() {
+        for Followed { path, views, .. } in self.directories.values_mut() {
             views.resize_with(trees.clone().count(), View::new);
             for (tree, view) in trees.clone().zip(views) {
                 view.look(now, tree, path);
             }
+        }
+    }
+
+    /// So it was committed.
+    pub fn committed(&mut self, tree: &Tree) {
+        for Followed { path, histories, .. } in self.directories.values_mut() {
+            history::note(histories, tree, path, PAYLOAD_MARK);
         }
     }
 
@@ -128,7 +139,7 @@ impl Caches {
         root: &str,
     ) {
         let path = directory_path(root, directory);
-        let followed = Followed { path, views: Vec::new() };
+        let followed = Followed { path, views: Vec::new(), histories: Histories::new() };
         self.directories.entry(directory.clone()).or_insert(followed);
         self.tree_changed(now, trees);
         self.caches.entry((life, directory.clone())).or_insert_with(|| Cache {
@@ -141,6 +152,7 @@ impl Caches {
     /// The application follows it no longer.
     pub fn unsubscribed(&mut self, life: Life, directory: &Directory) {
         self.caches.remove(&(life, directory.clone()));
+        self.told.forget(life, directory);
     }
 
     /// The coordinator was told of a connection: what it reads from now on is what counts.
@@ -155,6 +167,7 @@ impl Caches {
     /// The process is gone.
     pub fn died(&mut self, life: Life) {
         self.caches.retain(|(whose, _), _| *whose != life);
+        self.told.died(life);
     }
 
     /// A coordinator told of a change. Returns how fresh the cache was before.
@@ -185,6 +198,15 @@ impl Caches {
             };
             if !fits {
                 return Err(wrong(format!("{change:?} does not fit what was told before")));
+            }
+            if let InstanceChange::Added(instance) | InstanceChange::Updated(instance) = change {
+                let followed = self.directories.get(directory);
+                let znode = format!("{}{PAYLOAD_MARK}", instance.name);
+                let history = followed.and_then(|followed| followed.histories.get(&znode));
+                let Instance { name, payload } = instance;
+                if self.told.goes_back((life, directory), name, payload, history) {
+                    return Err(wrong(format!("{change:?}, which it was before what was told before")));
+                }
             }
         }
         cache.freshness = freshness;
@@ -295,6 +317,26 @@ mod tests {
             let (mut caches, _) = subscribed();
             assert!(caches.event(at(2), A, &directory(), Freshness::Fresh, &changes).is_err(), "{changes:?}");
         }
+    }
+
+    #[test]
+    fn what_is_told_of_a_payload_never_goes_back() {
+        let (mut caches, mut server) = subscribed();
+        caches.committed(server.tree());
+        for payload in [b"y", b"z", b"y"] {
+            server.set("/q/services/s/i+", payload);
+            caches.committed(server.tree());
+        }
+        let updated = |payload: &[u8]| {
+            let InstanceChange::Added(instance) = added("i", payload) else { unreachable!() };
+            InstanceChange::Updated(instance)
+        };
+        let mut tell = |change| caches.event(at(2), A, &directory(), Freshness::Fresh, &[change]);
+        tell(added("i", b"x")).unwrap();
+        tell(updated(b"z")).unwrap();
+        tell(updated(b"y")).unwrap();
+        tell(updated(b"unheard of")).unwrap();
+        assert!(tell(updated(b"z")).is_err(), "it was that before it was y for the second time");
     }
 
     #[test]

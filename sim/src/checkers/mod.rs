@@ -8,6 +8,7 @@ mod alternation;
 mod belief;
 mod caches;
 mod completion;
+mod history;
 mod leaders;
 mod names;
 mod owners;

@@ -339,6 +339,7 @@ impl<'a> World<'a> {
         }
         let trees = self.server.servers().map(|id| self.server.tree(id));
         self.checks.caches.tree_changed(self.now, trees);
+        self.checks.caches.committed(self.server.tree(self.server.newest()));
         self.checks.records.tree_changed(self.server.tree(self.server.newest()), &self.names.root)
     }
 

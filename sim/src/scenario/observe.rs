@@ -51,6 +51,7 @@ impl Default for Checks {
 impl Checks {
     pub(super) fn tree_changed(&mut self, now: Instant, tree: &Tree) -> Result<(), Violation> {
         self.caches.tree_changed(now, std::iter::once(tree));
+        self.caches.committed(tree);
         self.records.tree_changed(tree, ROOT)
     }
 
