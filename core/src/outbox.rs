@@ -39,6 +39,8 @@ pub(crate) struct Outbox {
     next_request: u64,
     link: Link,
     watches: Watches,
+    /// Whether a recursive watch was taken back on this connection.
+    taken_back: bool,
     /// The directories whose creation, with all above them, is under way.
     directories: BTreeSet<Path>,
     round_trip: Duration,
@@ -144,6 +146,7 @@ impl Outbox {
             in_flight: BTreeMap::new(),
             next_request: 0,
             link: Link::Down { session_epoch: SessionEpoch(0) },
+            taken_back: false,
             directories: BTreeSet::new(),
             round_trip: Duration::ZERO,
         }
@@ -277,9 +280,16 @@ impl Outbox {
         }
     }
 
+    /// Whether events may still come that a watch saw which is there no more: a watch that was armed since has not seen what
+    /// happened in between, and replies may overtake events.
+    pub(crate) fn has_echoes(&self) -> bool {
+        self.taken_back
+    }
+
     /// Gives up the recursive watch on `path`, if it has one of its own.
     pub(crate) fn unwatch_recursively(&mut self, path: &Path) {
         if self.watches.remove_recursive(path) && self.is_up() {
+            self.taken_back = true;
             self.request(Owner::Nobody, Op::RemoveWatch { path: path.clone(), kind: WatchKind::Recursive });
         }
     }
@@ -309,6 +319,7 @@ impl Outbox {
 
     pub(crate) fn set_link(&mut self, link: Link) {
         self.link = link;
+        self.taken_back = false;
         self.directories.clear();
         // Watches die with the connection as far as this ledger goes: all of them are armed again.
         if !self.config.is_mutated(Mutation::LedgerOutlivesConnection) {

@@ -8,8 +8,11 @@ use queenright_core::{Directory, Name, Zxid};
 use super::Life;
 use crate::zookeeper::Tree;
 
-/// The payloads that each znode of a directory has had, with the transactions that wrote them.
-pub(super) type Histories = BTreeMap<String, Vec<(Zxid, Arc<[u8]>)>>;
+/// The payloads that a znode has had, with the transactions that wrote them.
+type History = Vec<(Zxid, Arc<[u8]>)>;
+
+/// Of each znode of a directory.
+pub(super) type Histories = BTreeMap<String, History>;
 
 /// How far in these histories each cache is.
 #[derive(Debug, Default)]
@@ -38,7 +41,7 @@ impl Told {
         (life, directory): (Life, &Directory),
         name: &Name,
         payload: &[u8],
-        history: Option<&Vec<(Zxid, Arc<[u8]>)>>,
+        history: Option<&History>,
     ) -> bool {
         let Some(history) = history.filter(|_| !payload.is_empty()) else { return false };
         let told = self.0.entry((life, directory.clone())).or_default().entry(name.clone()).or_default();
