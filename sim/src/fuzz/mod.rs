@@ -275,6 +275,8 @@ impl<'a> World<'a> {
         for one in &servers {
             for other in servers.iter().filter(|other| *other != one) {
                 self.endpoint.change(now, |ensemble| ensemble.heal(now, *one, *other));
+                // Who hears nothing of the others for too long gives them up, and nobody here chooses another leader.
+                self.endpoint.change(now, |ensemble| ensemble.delay(now, *one, *other, Duration::ZERO));
             }
             self.endpoint.change(now, |ensemble| ensemble.restart(now, *one));
             self.endpoint.change(now, |ensemble| ensemble.release(now, *one));
