@@ -22,6 +22,9 @@ use crate::watches::{Tree, Watches};
 /// The name of a lease record.
 pub(crate) type LeaseName = Arc<str>;
 
+/// So many directories are remembered whose watch was taken back; when there are more, any may be one.
+const ECHOES_MAX: usize = 1_000;
+
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "check", derive(serde::Serialize))]
 pub(crate) struct Outbox {
@@ -39,8 +42,8 @@ pub(crate) struct Outbox {
     next_request: u64,
     link: Link,
     watches: Watches,
-    /// Whether a recursive watch was taken back on this connection.
-    taken_back: bool,
+    /// Where recursive watches were taken back on this connection, up to [`ECHOES_MAX`].
+    taken_back: BTreeSet<Path>,
     /// The directories whose creation, with all above them, is under way.
     directories: BTreeSet<Path>,
     round_trip: Duration,
@@ -146,7 +149,7 @@ impl Outbox {
             in_flight: BTreeMap::new(),
             next_request: 0,
             link: Link::Down { session_epoch: SessionEpoch(0) },
-            taken_back: false,
+            taken_back: BTreeSet::new(),
             directories: BTreeSet::new(),
             round_trip: Duration::ZERO,
         }
@@ -280,16 +283,18 @@ impl Outbox {
         }
     }
 
-    /// Whether events may still come that a watch saw which is there no more: a watch that was armed since has not seen what
-    /// happened in between, and replies may overtake events.
-    pub(crate) fn has_echoes(&self) -> bool {
-        self.taken_back
+    /// Whether events may still come from `directory` that a watch saw which is there no more: a watch that was armed since
+    /// has not seen what happened in between, and replies may overtake events.
+    pub(crate) fn has_echoes(&self, directory: &str) -> bool {
+        self.taken_back.contains(directory) || self.taken_back.len() == ECHOES_MAX
     }
 
     /// Gives up the recursive watch on `path`, if it has one of its own.
     pub(crate) fn unwatch_recursively(&mut self, path: &Path) {
         if self.watches.remove_recursive(path) && self.is_up() {
-            self.taken_back = true;
+            if self.taken_back.len() < ECHOES_MAX {
+                self.taken_back.insert(path.clone());
+            }
             self.request(Owner::Nobody, Op::RemoveWatch { path: path.clone(), kind: WatchKind::Recursive });
         }
     }
@@ -319,7 +324,7 @@ impl Outbox {
 
     pub(crate) fn set_link(&mut self, link: Link) {
         self.link = link;
-        self.taken_back = false;
+        self.taken_back.clear();
         self.directories.clear();
         // Watches die with the connection as far as this ledger goes: all of them are armed again.
         if !self.config.is_mutated(Mutation::LedgerOutlivesConnection) {

@@ -243,7 +243,9 @@ impl Coordinator {
                 }
             }
             // Of nobody's own, but no delta either: a read decides.
-            (None, Some(cache)) if self.out.has_echoes() => cache.handle_own_event(child, &mut self.out),
+            (None, Some(cache)) if self.out.has_echoes(directory) => {
+                cache.handle_own_event(child, &mut self.out);
+            }
             (None, Some(cache)) => cache.handle_event(child, change, &mut self.out),
             (None, None) => self.handle_election_watch(change, &path),
         }
