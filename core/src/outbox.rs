@@ -427,3 +427,29 @@ impl Outbox {
 pub(crate) fn exactly(version: i32) -> Option<Version> {
     (version != -1).then_some(Version::Exactly(version))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Incarnation, SessionId};
+    use alloc::format;
+
+    #[test]
+    fn echoes_are_expected_where_a_watch_was_taken_back_and_everywhere_after_too_many() {
+        let config = Config::new(Name::new("n1").unwrap(), Incarnation(1));
+        let mut out = Outbox::new(config, Instant::ORIGIN);
+        let up = Link::Up { session_epoch: SessionEpoch(1), session: SessionId(1) };
+        out.set_link(up);
+        for number in 0..=ECHOES_MAX {
+            assert_eq!(out.has_echoes("/elsewhere"), number == ECHOES_MAX, "{number}");
+            let directory = Path::new(format!("/q/services/s{number}")).unwrap();
+            out.watch_recursively(&directory);
+            assert!(number == ECHOES_MAX || !out.has_echoes(directory.as_str()));
+            out.unwatch_recursively(&directory);
+            assert!(out.has_echoes(directory.as_str()));
+        }
+        assert!(out.has_echoes("/elsewhere"));
+        out.set_link(up);
+        assert!(!out.has_echoes("/q/services/s0"), "of an earlier connection none come any more");
+    }
+}
