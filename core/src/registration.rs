@@ -3,7 +3,8 @@
 //! | state | up, new session | up, same session | down | event on the znode | unregister |
 //! |---|---|---|---|---|---|
 //! | Offline | Creating | Reading | – | – | Gone, if no session owns it |
-//! | Creating | – | Reading | Offline | read | waits for the answers |
+//! | Creating | – | Reading | Offline | – | waits for the answers |
+//! | CreatingWatched | – | Reading | Offline | Reading, once it is answered | waits for the answer |
 //! | Reading | – | Reading | Offline | – | waits for the answer |
 //! | Held | – | – | Offline | Reading | Deleting |
 //! | Occupied | – | – | Offline | Reading | Gone |
