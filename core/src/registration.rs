@@ -12,10 +12,11 @@
 //! | Backoff | – | – | Offline | – | Reading |
 //!
 //! Every write is followed on the same connection by a read that leaves the watch: the read decides, whatever
-//! became of the write's answer. Only where a recursive watch is armed already, a creation that succeeds, with nothing heard
-//! in between, decides alone: it says whose the znode is, and what comes after it is told. A znode is ours if and only if the current session owns it; the name is this
-//! node's own, so no other session of this node can have made it but one that is dead or dying, and that one
-//! is waited for, never adopted (Dubbo 5125). It is deleted at the version that was read, never blindly.
+//! became of the write's answer. Only where a recursive watch is armed already, a creation that succeeds, with
+//! nothing heard in between, decides alone: it says whose the znode is, and what comes after it is told. A znode
+//! is ours if and only if the current session owns it; the name is this node's own, so no other session of this
+//! node can have made it but one that is dead or dying, and that one is waited for, never adopted (Dubbo 5125).
+//! It is deleted at the version that was read, never blindly.
 
 use alloc::vec::Vec;
 
