@@ -240,10 +240,10 @@ impl Cache {
         self.flush(out);
     }
 
-    /// Something happened to an instance of this node's own. Its registration watches the same znode, and the two watches
-    /// report one change through different streams, in either order: an old deletion may be told after a new creation.
-    /// So it is a hint and no delta, and a read decides.
-    pub(crate) fn handle_own_event(&mut self, child: &str, out: &mut Outbox) {
+    /// Something happened to an instance, perhaps some time ago: it is this node's own, and its registration watches the same
+    /// znode, so that two watches report one change through different streams, in either order; or an earlier watch of this
+    /// cache saw it. An old deletion may be told after a new creation. So it is a hint and no delta, and a read decides.
+    pub(crate) fn handle_hint(&mut self, child: &str, out: &mut Outbox) {
         match self.state {
             State::Armed => {}
             State::Offline | State::Listing { .. } | State::Backoff => return,

@@ -470,13 +470,12 @@ impl Registration {
         let op = Op::Create { path: self.path.clone(), data: payload.clone(), mode: CreateMode::Ephemeral };
         // The watch first: it tells of all that comes after the creation.
         let needs_one_shot = out.watch_own(&self.path, self.tree());
-        let is_watched = !needs_one_shot && out.is_watched(&self.path);
         let create = out.request(Owner::Registration(self.id), op);
-        self.state = if is_watched {
-            State::CreatingWatched { create, is_settled: true }
-        } else {
+        self.state = if needs_one_shot {
             let read = self.request_read(out);
             State::Creating { create, read, refusal: None }
+        } else {
+            State::CreatingWatched { create, is_settled: true }
         };
     }
 

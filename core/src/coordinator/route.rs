@@ -239,12 +239,12 @@ impl Coordinator {
             (Some(registration), cache) => {
                 registration.handle_event(change, &mut self.out);
                 if let Some(cache) = cache {
-                    cache.handle_own_event(child, &mut self.out);
+                    cache.handle_hint(child, &mut self.out);
                 }
             }
             // Of nobody's own, but no delta either: a read decides.
             (None, Some(cache)) if self.out.has_echoes(directory) => {
-                cache.handle_own_event(child, &mut self.out);
+                cache.handle_hint(child, &mut self.out);
             }
             (None, Some(cache)) => cache.handle_event(child, change, &mut self.out),
             (None, None) => self.handle_election_watch(change, &path),

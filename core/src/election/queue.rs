@@ -285,34 +285,17 @@ impl Queue {
     /// A candidate went, or something else was done to one. When all in front are watched, and one of them goes, the others
     /// are known without a list: nobody comes in between, and no name comes back.
     pub(crate) fn handle_event(&mut self, znode: &str, change: Change) {
-        let Some(index) = self.ahead.iter().position(|ahead| ahead == znode) else {
-            if self.own_znode() == Some(znode) {
-                self.ahead.clear();
-                self.list_again();
-            }
-            return;
-        };
-        match (&mut self.state, change) {
-            (State::Queued { rank: Some(rank), .. }, Change::Deleted)
-                if *rank == self.ahead.len() && self.list == List::Idle =>
-            {
-                self.ahead.remove(index);
-                *rank = self.ahead.len();
-            }
-            (
-                State::Absent
-                | State::Creating { .. }
-                | State::Unsure
-                | State::Fencing { .. }
-                | State::Fenced
-                | State::Queued { .. }
-                | State::Deleting { .. }
-                | State::Doomed { .. },
-                Change::Deleted | Change::Created | Change::DataChanged | Change::ChildrenChanged,
-            ) => {
-                self.ahead.clear();
-                self.list_again();
-            }
+        let index = self.ahead.iter().position(|ahead| ahead == znode);
+        if let (Some(index), Change::Deleted, State::Queued { rank: Some(rank), .. }) =
+            (index, change, &mut self.state)
+            && *rank == self.ahead.len()
+            && self.list == List::Idle
+        {
+            self.ahead.remove(index);
+            *rank = self.ahead.len();
+        } else if index.is_some() || self.own_znode() == Some(znode) {
+            self.ahead.clear();
+            self.list_again();
         }
     }
 
