@@ -128,7 +128,7 @@ determinism: ## The same seeds in two processes give the same runs.
 	[ "$$first" = "$$second" ] || { echo "in another process: $$second"; exit 1; }
 
 # Fixed seeds find what came back; those of the commit's hash are new each time.
-EXPLORE_SEEDS := 10000
+EXPLORE_SEEDS := 60000
 .PHONY: explore
 explore: ## The explorer over fixed seeds and over those of this commit.
 	$(SIMULATOR) explore --seeds $(EXPLORE_SEEDS)

@@ -8,9 +8,10 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
 use queenright_core::mutation::Mutation;
-use queenright_sim::explorer::{Campaign, Failure, Plan, Report, Repro, Tally, parse_seed, shrink};
+use queenright_sim::explorer::{Campaign, Failure, Family, Plan, Report, Repro, Tally, parse_seed, shrink};
 use serde_json::json;
 
 use super::report::{self, Format};
@@ -41,9 +42,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "FILE")]
     plan: Option<String>,
 
-    /// Draw plans of one to five servers, which lag, crash, are cut off from each other and change their leader.
-    #[arg(long, conflicts_with = "plan")]
-    ensembles: bool,
+    /// Draw plans of one kind only: brief or long, with a single server or with up to five, which lag, crash, are cut off
+    /// from each other and change their leader.
+    #[arg(long, conflicts_with = "plan", value_parser = families())]
+    family: Option<Family>,
 
     /// How many threads. [default: one for each core]
     #[arg(long, value_name = "N")]
@@ -64,8 +66,7 @@ pub(crate) fn run(settings: &Settings) -> Result<ExitCode, String> {
     let configure = subject::configure(mutation)?;
     let plan = |seed| match &template {
         Some(repro) => Plan { seed, ..repro.plan.clone() },
-        None if settings.ensembles => Plan::of_ensemble(seed),
-        None => Plan::from_seed(seed),
+        None => drawn(settings.family, seed),
     };
     let end = settings.first.checked_add(settings.seeds);
     let end = end.ok_or_else(|| "there are not so many seeds after the first one".to_owned())?;
@@ -83,6 +84,18 @@ pub(crate) fn run(settings: &Settings) -> Result<ExitCode, String> {
     progress.finish();
     let Some(failure) = &report.failure else { return Ok(tell_success(settings, &report, seconds)) };
     tell_failure(failure, settings.format, settings.out.as_deref(), mutation, &configure)
+}
+
+/// The plan of a seed, of the family that was asked for.
+pub(crate) fn drawn(family: Option<Family>, seed: u64) -> Plan {
+    family.map_or_else(|| Plan::from_seed(seed), |family| Plan::of_family(family, seed))
+}
+
+/// The families by their names.
+pub(crate) fn families() -> impl TypedValueParser<Value = Family> {
+    let named = |name: &str| Family::ALL.into_iter().find(|family| family.name() == name);
+    PossibleValuesParser::new(Family::ALL.map(Family::name))
+        .try_map(move |name| named(&name).ok_or("there is no such family"))
 }
 
 /// One thread for each core.
@@ -113,9 +126,11 @@ pub(crate) fn tell_failure(
 }
 
 fn tell_success(settings: &Settings, report: &Report, seconds: f64) -> ExitCode {
-    let missing = match settings.plan {
-        None if settings.seeds >= GOALS_FROM => report::missing(&report.sometimes),
-        None | Some(_) => Vec::new(),
+    let is_mixed = settings.plan.is_none() && settings.family.is_none();
+    let missing = if is_mixed && settings.seeds >= GOALS_FROM {
+        report::missing(&report.sometimes)
+    } else {
+        Vec::new()
     };
     let Tally { runs, events } = report.tally;
     match settings.format {

@@ -10,10 +10,10 @@ use clap::Args;
 use humantime_serde::re::humantime;
 use queenright_core::Config;
 use queenright_core::mutation::Mutation;
-use queenright_sim::explorer::{Campaign, Failure, Plan, Repro, shrink};
+use queenright_sim::explorer::{Campaign, Failure, Family, Repro, shrink};
 use serde_json::{Value, json};
 
-use super::explore::{SHRINK_RUNS_MAX, cores};
+use super::explore::{SHRINK_RUNS_MAX, cores, drawn, families};
 use super::names::OneOf;
 use super::report::{self, Format};
 use super::subject;
@@ -40,6 +40,10 @@ pub(crate) struct Settings {
     /// How many threads. [default: one for each core]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
+
+    /// Draw plans of one kind only.
+    #[arg(long, value_parser = families())]
+    family: Option<Family>,
 
     /// Write the smallest failure of each into this directory.
     #[arg(long, value_name = "DIR")]
@@ -120,7 +124,7 @@ fn search(mutation: Mutation, settings: &Settings) -> Result<Option<Found>, Stri
         let report = Campaign {
             seeds: first..first + settings.seeds_max,
             jobs: settings.jobs.unwrap_or_else(cores),
-            plan: &Plan::from_seed,
+            plan: &|seed| drawn(settings.family, seed),
             configure: &configure,
             watch: &|_| (),
         }

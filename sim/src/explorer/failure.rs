@@ -46,7 +46,11 @@ impl fmt::Display for Failure {
     /// Its story, and as the last line the command that plays it again if its plan is that of its seed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seed = self.plan.seed;
-        write!(f, "{}\nreplay: cargo run --release -p queenright-sim -- replay {seed}", self.story())
+        f.write_str(&self.story())?;
+        if Plan::from_seed(seed) == self.plan {
+            write!(f, "\nreplay: cargo run --release -p queenright-sim -- replay {seed}")?;
+        }
+        Ok(())
     }
 }
 

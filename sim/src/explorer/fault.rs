@@ -239,19 +239,18 @@ pub(super) struct Limits {
     pub(super) lease: Duration,
     pub(super) session: Duration,
     pub(super) heal_at: Duration,
+    /// How many requests of a node a fault may be tied to.
+    pub(super) requests: u64,
     /// ρ.
     pub(super) clock_rate_ppm: u32,
 }
-
-/// How many requests of a node a fault may be tied to.
-const TIED_REQUEST_MAX: u64 = 60;
 
 /// Draws the moment and the fault, one of the `kinds`.
 pub(super) fn draw(draw: &mut Draw, kinds: &[Kind], limits: &Limits) -> Strike {
     let when = if draw.one_in(3) {
         When::AfterRequest {
             node: draw.index(limits.nodes),
-            index: u32::try_from(draw.between(1, TIED_REQUEST_MAX)).unwrap_or(1),
+            index: u32::try_from(draw.between(1, limits.requests)).unwrap_or(1),
             delay: draw.duration(Duration::ZERO, limits.lease / 50),
         }
     } else {

@@ -18,6 +18,7 @@ mod audit;
 mod campaign;
 mod client;
 pub(crate) mod clock;
+mod drawn;
 mod drive;
 mod extent;
 mod failure;
@@ -52,6 +53,7 @@ use crate::checkers::Violation;
 use crate::timeline::Recorder;
 
 pub use campaign::{Campaign, Report, Tally};
+pub use drawn::Family;
 pub use failure::Failure;
 pub use fault::{Fault, ForeignPlace, Hand, Notice, PausePoint, Strike, When};
 pub use outage::Outage;

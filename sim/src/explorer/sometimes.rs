@@ -112,18 +112,6 @@ reached! {
     ServerCrashed,
 }
 
-impl Reached {
-    /// Those that only plans of ensembles reach.
-    pub const OF_ENSEMBLES: &'static [Self] = &[
-        Self::SilentNewSession,
-        Self::SequenceNearItsEnd,
-        Self::ServersCut,
-        Self::LeaderCutOff,
-        Self::LeaderChanged,
-        Self::ServerCrashed,
-    ];
-}
-
 /// How often each state was reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sometimes {
@@ -154,10 +142,9 @@ impl Sometimes {
         }
     }
 
-    /// The states that were never reached, of those that plans of a single server can reach.
+    /// The states that were never reached.
     pub fn missing(&self) -> impl Iterator<Item = Reached> {
-        let all = Reached::ALL.iter().copied().filter(|state| !Reached::OF_ENSEMBLES.contains(state));
-        all.filter(|state| self.count(*state) == 0)
+        Reached::ALL.iter().copied().filter(|state| self.count(*state) == 0)
     }
 }
 
@@ -183,6 +170,6 @@ mod tests {
         both.merge(&one);
         assert_eq!(both.count(Reached::Elected), 1);
         assert!(!both.missing().any(|state| matches!(state, Reached::Elected | Reached::Claimed)));
-        assert_eq!(both.missing().count(), Reached::ALL.len() - Reached::OF_ENSEMBLES.len() - 2);
+        assert_eq!(both.missing().count(), Reached::ALL.len() - 2);
     }
 }
