@@ -152,23 +152,11 @@ pub fn check_terms(lives: &[Life], clock_error: Duration) -> Result<(), Violatio
 }
 
 fn seen(step: &Step) -> Zxid {
-    let shown = match step {
-        Step::Input(Input::Response { zxid, outcome, .. }) => zxid.or_else(|| told_by(outcome)),
-        Step::Input(Input::Watch { event, .. }) => event.zxid,
-        Step::Input(Input::Session(_) | Input::Host(_))
-        | Step::Timeout
-        | Step::Register { .. }
-        | Step::Update { .. }
-        | Step::Unregister(_)
-        | Step::Subscribe(_)
-        | Step::Touch(_)
-        | Step::Unsubscribe(_)
-        | Step::Campaign { .. }
-        | Step::Resign(_)
-        | Step::LookUp(_)
-        | Step::TouchGlobal(_)
-        | Step::Forget(_)
-        | Step::Close => None,
+    let Step::Input(input) = step else { return Zxid(0) };
+    let shown = match input {
+        Input::Response { zxid, outcome, .. } => zxid.or_else(|| told_by(outcome)),
+        Input::Watch { event, .. } => event.zxid,
+        Input::Session(_) | Input::Host(_) => None,
     };
     shown.unwrap_or(Zxid(0))
 }
@@ -194,25 +182,14 @@ fn told_by(outcome: &Outcome) -> Option<Zxid> {
 }
 
 fn told(text: &mut String, step: &Step) -> fmt::Result {
-    match step {
-        Step::Input(input) => {
-            text.push_str("<- ");
-            show::input(text, input)
-        }
-        Step::Timeout => text.write_str("a deadline"),
-        Step::Register { .. }
-        | Step::Update { .. }
-        | Step::Unregister(_)
-        | Step::Subscribe(_)
-        | Step::Touch(_)
-        | Step::Unsubscribe(_)
-        | Step::Campaign { .. }
-        | Step::Resign(_)
-        | Step::LookUp(_)
-        | Step::TouchGlobal(_)
-        | Step::Forget(_)
-        | Step::Close => write!(text, "does {step:?}"),
+    if let Step::Input(input) = step {
+        text.push_str("<- ");
+        return show::input(text, input);
     }
+    if *step == Step::Timeout {
+        return text.write_str("a deadline");
+    }
+    write!(text, "does {step:?}")
 }
 
 /// A term on the node's own clock.

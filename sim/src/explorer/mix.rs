@@ -1,7 +1,6 @@
 //! Where every choice of a run comes from: one seed, mixed with labels. There is no generator that several parts share,
 //! so one choice more or less in one place moves no other.
 
-use std::hash::Hasher;
 use std::time::Duration;
 
 /// Mixes two words into one, so that neighbours (seeds, node numbers, message indices) have nothing in common.
@@ -100,68 +99,6 @@ pub(crate) fn scale(word: u64, bound: u64) -> u64 {
     u64::try_from((u128::from(word) * u128::from(bound)) >> 64).unwrap_or(0)
 }
 
-/// The fingerprint of a run: cheap, and the same on every machine.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Fingerprint(u64);
-
-impl Fingerprint {
-    pub(crate) const fn new() -> Self {
-        Self(0)
-    }
-
-    pub(crate) const fn value(self) -> u64 {
-        mix(self.0, 0)
-    }
-
-    const fn word(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
-// Every width goes through `word` by value: the default implementations feed native-endian bytes.
-impl Hasher for Fingerprint {
-    fn finish(&self) -> u64 {
-        self.value()
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.word(bytes.len() as u64);
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.word(u64::from_le_bytes(word));
-        }
-    }
-
-    fn write_u8(&mut self, n: u8) {
-        self.word(u64::from(n));
-    }
-
-    fn write_u32(&mut self, n: u32) {
-        self.word(u64::from(n));
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        self.word(n);
-    }
-
-    fn write_usize(&mut self, n: usize) {
-        self.word(n as u64);
-    }
-
-    fn write_i32(&mut self, n: i32) {
-        self.word(u64::from(n.cast_unsigned()));
-    }
-
-    fn write_i64(&mut self, n: i64) {
-        self.word(n.cast_unsigned());
-    }
-
-    fn write_isize(&mut self, n: isize) {
-        self.word((n as i64).cast_unsigned());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,19 +122,5 @@ mod tests {
         assert_eq!(drawn.iter().min(), Some(&3));
         assert_eq!(drawn.iter().max(), Some(&6));
         assert_eq!(Draw::new(1, 1).below(0), 0);
-    }
-
-    #[test]
-    fn the_fingerprint_sees_order_and_length() {
-        let of = |parts: &[&[u8]]| {
-            let mut fingerprint = Fingerprint::new();
-            for part in parts {
-                fingerprint.write(part);
-            }
-            fingerprint.value()
-        };
-        assert_ne!(of(&[b"ab", b"c"]), of(&[b"a", b"bc"]));
-        assert_ne!(of(&[b"a", b"b"]), of(&[b"b", b"a"]));
-        assert_ne!(of(&[b"a"]), of(&[b"a\0"]));
     }
 }

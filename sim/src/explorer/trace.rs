@@ -2,11 +2,10 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::hash::Hash;
+use std::hash::{Hash, Hasher};
 
 use queenright_core::Instant;
-
-use super::mix::Fingerprint;
+use queenright_core::recording::Digest;
 
 /// How many lines a failure shows.
 const LINES_MAX: usize = 400;
@@ -14,7 +13,7 @@ const LINES_MAX: usize = 400;
 /// The trace of one run.
 #[derive(Debug)]
 pub(crate) struct Trace {
-    fingerprint: Fingerprint,
+    fingerprint: Digest,
     lines: Lines,
 }
 
@@ -37,13 +36,13 @@ pub(crate) enum Tracing {
 }
 
 impl Trace {
-    pub(crate) const fn new(tracing: Tracing) -> Self {
+    pub(crate) fn new(tracing: Tracing) -> Self {
         let lines = match tracing {
             Tracing::Off => Lines::Off,
             Tracing::Last => Lines::Last(VecDeque::new()),
             Tracing::Print => Lines::Print,
         };
-        Self { fingerprint: Fingerprint::new(), lines }
+        Self { fingerprint: Digest::default(), lines }
     }
 
     /// Notes that `what` happened: its hash at once, its text only where somebody reads it.
@@ -74,8 +73,8 @@ impl Trace {
     }
 
     /// The fingerprint of all that was noted so far.
-    pub(crate) const fn fingerprint(&self) -> u64 {
-        self.fingerprint.value()
+    pub(crate) fn fingerprint(&self) -> u64 {
+        self.fingerprint.finish()
     }
 
     /// The last lines; empty when they were not kept.
