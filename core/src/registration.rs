@@ -234,16 +234,14 @@ impl Registration {
         }
     }
 
-    /// The watch that covered it was given up.
+    /// The watch that covered it was given up, which happens on a living connection.
     pub(crate) fn handle_uncovered(&mut self, out: &mut Outbox) {
         match self.state {
-            State::Held { .. } | State::Occupied if out.is_up() => self.read(out),
+            State::Held { .. } | State::Occupied => self.read(out),
             State::CreatingWatched { .. } => self.unsettle(),
             State::Offline { .. }
             | State::Creating { .. }
             | State::Reading { .. }
-            | State::Held { .. }
-            | State::Occupied
             | State::Deleting { .. }
             | State::Backoff { .. }
             | State::Gone => {}
