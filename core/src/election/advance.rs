@@ -159,16 +159,22 @@ impl Global {
                 }
                 false
             }
-            Role::Follower { .. } => self.take_turn(standing, records, out),
+            Role::Follower { .. } => self.take_turn(may_send, standing, records, out),
             Role::Claiming { .. } | Role::Releasing { .. } | Role::Vacating { .. } => false,
         }
     }
 
     /// Rules 7, 9 and 11: who may take what is open, when it is their turn.
-    fn take_turn(&mut self, standing: &Standing, records: &Records, out: &mut Outbox) -> bool {
+    fn take_turn(
+        &mut self,
+        may_send: bool,
+        standing: &Standing,
+        records: &Records,
+        out: &mut Outbox,
+    ) -> bool {
         let Some((since, opening)) = self.opening(records, out) else { return false };
         let Some(turn) = self.turn(out) else { return false };
-        if since.after(turn) > out.now || !out.is_up() || self.retry_at.is_some_and(|at| at > out.now) {
+        if !may_send || since.after(turn) > out.now {
             return false;
         }
         if self.may_claim(standing, out) {
@@ -309,9 +315,8 @@ impl Global {
                 // The belief has a timer of its own for all terms together.
                 Phase::Pending | Phase::Leading => {}
             },
-            Role::Follower { .. } if out.is_up() => by(self.turn_at(records, out)),
-            Role::Follower { .. }
-            | Role::Claiming { .. }
+            Role::Follower { .. } => by(self.turn_at(records, out)),
+            Role::Claiming { .. }
             | Role::Releasing { .. }
             | Role::Vacating { .. } => {}
         }

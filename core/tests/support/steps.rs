@@ -109,6 +109,10 @@ fn command(world: &mut World, command: &str, words: &mut Words) -> Result<(), qu
             world.core.touch(now, &directory(&words.word()));
             Ok(())
         }
+        "touch-global" => {
+            world.core.touch_global(now, &words.name());
+            Ok(())
+        }
         "campaign" => {
             let (global, payload) = (words.name(), words.data());
             let terms = match words.word().as_str() {
