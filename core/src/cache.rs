@@ -9,8 +9,8 @@
 //!
 //! The recursive watch goes out before the list on one connection, so no change falls between them; it works
 //! on a directory that does not exist. In `Armed`, an event is a delta: a name without the mark of a payload
-//! needs no read, one with it needs one. While a list is under way events need no attention: the port never
-//! delivers an event before a reply that preceded it, so the list shows what they announce.
+//! needs no read, one with it needs one. While a list, or that read, is under way events need no attention: the port
+//! never delivers an event before a reply that preceded it, so the answer shows what they announce.
 //!
 //! Failure never empties a cache, and "empty" is said only after a list said so with the watch armed.
 
@@ -220,14 +220,7 @@ impl Cache {
             }
             (Change::Created | Change::DataChanged, true) => {
                 self.leaving.remove(&znode);
-                // A read under way was sent before this event was delivered, but may have been answered before
-                // the change: its answer is not waited for.
-                let is_reading = self.reading.contains_key(&znode);
-                if is_reading && out.config.is_mutated(Mutation::EventDuringReadIgnored) {
-                    return;
-                }
-                self.reading.remove(&znode);
-                self.wanted.insert(znode);
+                self.want(znode);
             }
             (Change::Deleted, _) => {
                 self.wanted.remove(&znode);
@@ -250,8 +243,7 @@ impl Cache {
         }
         let Some(znode) = Znode::parse(child) else { return };
         self.leaving.remove(&znode);
-        self.reading.remove(&znode);
-        self.wanted.insert(znode);
+        self.want(znode);
         self.read_wanted(out);
         self.flush(out);
     }
@@ -346,6 +338,14 @@ impl Cache {
         }
         self.read_wanted(out);
         self.flush(out);
+    }
+
+    /// Something happened to it. A read that is under way shows what: the port delivers no event before a reply that preceded
+    /// it.
+    fn want(&mut self, znode: Znode) {
+        if !self.reading.contains_key(&znode) {
+            self.wanted.insert(znode);
+        }
     }
 
     fn read_wanted(&mut self, out: &mut Outbox) {

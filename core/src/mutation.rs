@@ -92,6 +92,10 @@ mutations! {
         NoFloor,
         /// What a read shows of this node's own terms is ignored, also when the answer of a claim was lost (rule 5).
         ClaimNotAdopted,
+        /// A term that this node holds and does not want is kept (rule 10).
+        UnwantedTermKept,
+        /// A claim whose answer was lost is forgotten (rule 10).
+        LostClaimForgotten,
         /// A released term can be held again when a stale read shows it (rule 6).
         ReleaseNotFinal,
         /// What was released is forgotten with the global, while the lease lasts (rule 6).
@@ -110,6 +114,8 @@ mutations! {
         TermEventIgnored,
         /// After a reconnect in the same session the queue is not listed again.
         QueueNotListedAgain,
+        /// A candidate in front that was gone before it could be watched is waited for (rule 11).
+        GoneStillAwaited,
         /// A candidate whose deletion failed is forgotten.
         CandidateForgotten,
         /// A znode of ours that a dead session owns passes for the registration of this session.
@@ -130,10 +136,14 @@ mutations! {
         FailureIsEmpty,
         /// That a directory is empty is told by word of an event and of a read, of two times.
         HearsayIsEmpty,
+        /// What went from a directory is taken out before the one that came in its place is known.
+        RemovedBeforeReplaced,
         /// A cache that nobody wants any more goes on.
         UnusedCacheKept,
         /// Requests that a session took with it are never answered.
         OrphansForgotten,
+        /// Events of sessions that are over count.
+        EventOfAnySession,
         /// Watches are taken for armed on every later connection.
         LedgerOutlivesConnection,
         /// Directories that are not there are not made.
@@ -142,36 +152,26 @@ mutations! {
         BreakAnswersNothing,
         /// The client does not tell one session from the next.
         EpochNotCounted,
+        /// The client sends what the core meant for an earlier session.
+        SentIntoNextSession,
         /// The client sends no pings.
         NoPing,
         /// The client keeps a session that the server has refused.
         RefusalIsNoLoss,
     }
     sought {
-        /// A term that this node holds and does not want is kept (rule 10).
-        UnwantedTermKept,
-        /// A claim whose answer was lost is forgotten (rule 10).
-        LostClaimForgotten,
-        /// A candidate in front that was gone before it could be watched is waited for (rule 11).
-        GoneStillAwaited,
-        /// Candidates of this node that are not its candidate are left in the queue (rule 11).
-        OrphanKept,
-        /// What went from a directory is taken out before the one that came in its place is known.
-        RemovedBeforeReplaced,
-        /// Events of sessions that are over count.
-        EventOfAnySession,
-        /// The client sends what the core meant for an earlier session.
-        SentIntoNextSession,
     }
     spare {
-        /// An event during the read of a payload does not make that payload read again. By the port's contract no event is
-        /// delivered before a reply that preceded it: an answer that is still awaited shows what the event told of.
-        EventDuringReadIgnored,
-        /// An older payload takes the place of a newer one. Answers come in order, and each connection begins with a `sync`, so
-        /// an older one comes only from a leader that does not know yet that it is none any more.
+        /// Candidates of this node that are not its candidate are left in the queue (rule 11). In one session there are none: a
+        /// creation in doubt is looked for behind a fence. One of an earlier session goes with that; until then, for a session's
+        /// timeout at most, others wait for it in vain, and sparing them that is what the guard is for.
+        OrphanKept,
+        /// An older payload takes the place of a newer one. Answers come in order, a server turns away a client that has seen more
+        /// than itself, and a session begins with a write that its server has applied. So an older one takes a client that does
+        /// not say what it has seen, or a session that no leader was asked for.
         OlderPayloadApplied,
-        /// A view that is older than one seen before is applied. As with payloads, `sync` sees to that but for a leader that does
-        /// not know yet that it is none any more; and the election does not rely on it.
+        /// A view that is older than one seen before is applied. As with payloads, servers see to that; the election does not
+        /// rely on it.
         OlderViewApplied,
     }
 }

@@ -76,7 +76,6 @@ pub const fn hunt(guard: Mutation) -> Hunt {
         | Mutation::EventOfAnySession
         | Mutation::SentIntoNextSession
         | Mutation::RefusalIsNoLoss
-        | Mutation::EventDuringReadIgnored
         | Mutation::OlderPayloadApplied
         | Mutation::OlderViewApplied => Hunt::Not("no world was made for it as yet"),
     }
