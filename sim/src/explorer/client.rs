@@ -146,6 +146,9 @@ impl Client {
     pub(super) fn submit(&mut self, env: &mut Env<'_>, request: Request) {
         let is_offline = !self.machine.is_up() && self.machine.session().is_some();
         let is_current = request.session_epoch == self.machine.session_epoch();
+        if self.machine.is_up() && !is_current {
+            env.sometimes.reach(Reached::SentTooLate);
+        }
         if is_offline && is_current && self.plan.offline == Offline::Kept {
             self.kept.push_back(request);
         } else {
@@ -296,7 +299,7 @@ impl Client {
         if self.plan.order == Order::Streams && self.lanes.has_waiting_reply() {
             env.sometimes.reach(Reached::StateOvertookReply);
         }
-        self.push(env, Lane::State, Duration::ZERO, Input::Session(event));
+        self.push(env, Lane::State, self.plan.state_lag_max, Input::Session(event));
     }
 
     fn answer(&mut self, env: &mut Env<'_>, answer: Input) {
@@ -309,6 +312,9 @@ impl Client {
 
     fn push(&mut self, env: &mut Env<'_>, lane: Lane, lag_max: Duration, input: Input) {
         match self.plan.order {
+            Order::Wire if lane == Lane::State => {
+                self.lanes.push(env.now, env.queue, Lane::Replies, env.lag_max(lag_max), input);
+            }
             Order::Wire => self.lanes.push(env.now, env.queue, Lane::Replies, Duration::ZERO, input),
             Order::Streams => self.lanes.push(env.now, env.queue, lane, env.lag_max(lag_max), input),
         }

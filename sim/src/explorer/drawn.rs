@@ -73,6 +73,7 @@ mod label {
     pub(super) const ENSEMBLE: u64 = 7;
     pub(super) const CLOCKS: u64 = 8;
     pub(super) const FAMILY: u64 = 9;
+    pub(super) const DRIVER: u64 = 10;
 }
 
 /// The choices that belong to a label.
@@ -87,8 +88,8 @@ pub enum Family {
     /// One server, up to five nodes, three globals and two services, up to twenty leases with up to fourteen faults, and a long
     /// rest: what takes several terms, sessions or returns comes about.
     Long,
-    /// [`Self::Brief`] on one to five servers with outages, with clients that may not tell that a session is over, and queues
-    /// whose numbers wrap around.
+    /// [`Self::Brief`] on one to five servers with outages, with clients that may not tell that a session is over, drivers that
+    /// hear of it late, and queues whose numbers wrap around.
     BriefEnsemble,
     /// [`Self::Long`] on such servers, with up to seven nodes; most end as soon as all has settled.
     LongEnsemble,
@@ -199,6 +200,11 @@ impl Plan {
         plan.servers = draw.pick(&[1, 2, 3, 3, 3, 4, 5]);
         plan.sync_limit = draw.pick(&[2, 5, 5, 15]);
         plan.ending = if draw.one_in(8) { size.ending } else { Ending::Settled };
+        plan.client.state_lag_max = match stream(label::DRIVER).below(8) {
+            0 => plan.lease / 2,
+            1 => plan.lease / 20,
+            _ => Duration::ZERO,
+        };
         plan.client.losses = draw.pick(&[Losses::Reported, Losses::Reported, Losses::Silent]);
         let mut limits = Limits {
             nodes: u8::try_from(plan.nodes.len()).unwrap_or(1),
@@ -339,6 +345,7 @@ impl ClientPlan {
             zxids: draw.pick(&[Zxids::Shown, Zxids::Hidden]),
             reply_lag_max: lag(&mut draw),
             event_lag_max: lag(&mut draw),
+            state_lag_max: Duration::ZERO,
             gaps: draw.pick(&[Gaps::Reported, Gaps::SomeNoticedLate]),
             order: draw.pick(&[Order::Wire, Order::Streams, Order::Streams]),
             expiry: draw.pick(&[Expiry::Heard, Expiry::Guessed]),

@@ -1,6 +1,6 @@
 //! The ways from the client to the core: each is first in, first out, and one may overtake another as far as the port's
 //! contract goes. An event never overtakes a reply that came before it, nor another one that came through the same
-//! recursive watch; nothing holds a change of state up.
+//! recursive watch; nothing overtakes a change of state that came before it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -61,6 +61,7 @@ impl Lanes {
             Lane::State | Lane::Replies => last(lane),
             Lane::Stream | Lane::OneShots => last(lane).max(last(Lane::Replies)),
         };
+        let not_before = not_before.max(last(Lane::State));
         let at = now.after(Duration::from_nanos(lag)).max(not_before);
         self.waiting[lane as usize].push_back((at, Some(input)));
         queue.at(at, Due::Deliver { node: self.node, life: self.life, lane: lane as u8 });

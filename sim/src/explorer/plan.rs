@@ -119,12 +119,16 @@ pub struct ClientPlan {
     pub rearmed: Rearmed,
     /// Whether replies and events tell their zxid.
     pub zxids: Zxids,
-    /// Replies wait up to so long between client and core; state changes do not.
+    /// Replies wait up to so long between client and core; state changes overtake them.
     #[serde(with = "humantime_serde")]
     pub reply_lag_max: Duration,
     /// Events wait up to so long, and so are overtaken by replies.
     #[serde(with = "humantime_serde")]
     pub event_lag_max: Duration,
+    /// Changes of state wait up to so long, and hold up what came after them: a driver that is slow to take its inputs,
+    /// while the client is in the next session already.
+    #[serde(with = "humantime_serde", default)]
+    pub state_lag_max: Duration,
     /// Whether a short gap is always reported.
     pub gaps: Gaps,
     /// In which order news reach the core; the lags are for streams.
@@ -271,7 +275,7 @@ impl fmt::Display for Plan {
         writeln!(
             f,
             "  clients: connection timeout {:?}, reconnect within {:?}, offline requests {:?}, watches armed again {:?}, \
-             zxids {:?}, gaps {:?}, order {:?}, replies lag {:?}, events lag {:?}, expiry {:?}, losses {:?}",
+             zxids {:?}, gaps {:?}, order {:?}, replies lag {:?}, events lag {:?}, states lag {:?}, expiry {:?}, losses {:?}",
             client.connection_timeout,
             client.reconnect_max,
             client.offline,
@@ -281,6 +285,7 @@ impl fmt::Display for Plan {
             client.order,
             client.reply_lag_max,
             client.event_lag_max,
+            client.state_lag_max,
             client.expiry,
             client.losses
         )?;

@@ -102,7 +102,7 @@ impl Search<'_> {
     /// Freedoms that are not needed.
     fn simplify(&mut self) {
         while self.best.plan().servers > 1 && self.try_change(Plan::drop_server) {}
-        let changes: [fn(&mut Plan); 18] = [
+        let changes: [fn(&mut Plan); 19] = [
             |plan| plan.stale_one_in = 0,
             |plan| plan.network.spike_one_in = 0,
             |plan| plan.network = NetworkPlan { delay_min: plan.network.delay_max, ..plan.network },
@@ -113,6 +113,7 @@ impl Search<'_> {
             |plan| plan.nodes.iter_mut().for_each(|node| node.start_at = Duration::ZERO),
             |plan| plan.client = ClientPlan { reply_lag_max: Duration::ZERO, ..plan.client },
             |plan| plan.client = ClientPlan { event_lag_max: Duration::ZERO, ..plan.client },
+            |plan| plan.client = ClientPlan { state_lag_max: Duration::ZERO, ..plan.client },
             |plan| plan.client = ClientPlan { gaps: Gaps::Reported, ..plan.client },
             |plan| plan.client = ClientPlan { offline: Offline::Unknown, ..plan.client },
             |plan| plan.client = ClientPlan { rearmed: Rearmed::All, ..plan.client },

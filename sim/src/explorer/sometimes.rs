@@ -100,6 +100,8 @@ reached! {
     ForeignChild,
     /// A session began after one of whose end nothing was said.
     SilentNewSession,
+    /// The core sent within a session of whose end it had not heard, when the client had the next one.
+    SentTooLate,
     /// The sequence numbers of a queue were about to wrap around.
     SequenceNearItsEnd,
     /// Two servers could not talk with each other.
