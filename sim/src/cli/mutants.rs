@@ -198,10 +198,12 @@ fn markdown(results: &[(Mutation, Option<Found>)], settings: &Settings) -> Strin
             }
         };
     }
-    text.push_str(
-        "\n## Guards that are not missed yet\n\nTheir absence is too rare for the explorer as it is.\n\n",
-    );
-    text.extend(Mutation::SOUGHT.iter().map(item));
+    if !Mutation::SOUGHT.is_empty() {
+        text.push_str(
+            "\n## Guards that are not missed yet\n\nTheir absence is too rare for the explorer as it is.\n\n",
+        );
+        text.extend(Mutation::SOUGHT.iter().map(item));
+    }
     text.push_str(
         "\n## Guards that nobody misses alone\n\nSomething else does the same, and it says what.\n\n",
     );
