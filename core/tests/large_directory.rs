@@ -54,7 +54,12 @@ fn answer(core: &mut Coordinator, request: Request) {
             Reply::Children { names: (0..INSTANCES).map(|number| format!("i{number}+")).collect(), stat }
         }
         Op::GetData { .. } => Reply::Data { data: b"payload".to_vec(), stat },
-        other => panic!("nobody asked for {other:?}"),
+        other @ (Op::Create { .. }
+        | Op::Delete { .. }
+        | Op::SetData { .. }
+        | Op::Exists { .. }
+        | Op::RemoveWatch { .. }
+        | Op::Multi(_)) => panic!("nobody asked for {other:?}"),
     };
     let (session_epoch, request) = (request.session_epoch, request.id);
     let input = Input::Response { session_epoch, request, zxid: None, outcome: Ok(reply) };
