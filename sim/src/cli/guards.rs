@@ -29,7 +29,7 @@ pub(crate) fn run(max_states: u64, table: Option<&Path>) -> std::result::Result<
     // Coordinators without a guard may contradict themselves, which is found, and needs no backtrace.
     std::panic::set_hook(Box::new(|_| ()));
     let mut results = Vec::new();
-    for guard in Mutation::ALL.iter().chain(Mutation::SOUGHT).copied() {
+    for guard in Mutation::ALL.iter().chain(Mutation::SOUGHT).chain(Mutation::SPARE).copied() {
         let what = match hunt(guard) {
             Hunt::Not(reason) => Err(reason),
             Hunt::In(name) => {

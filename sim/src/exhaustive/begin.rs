@@ -29,7 +29,12 @@ impl Space<'_> {
         }
         for node in 0..self.world.nodes {
             next = self.join(next, node);
-            if self.world.start == Start::Led {
+            let settles = match self.world.start {
+                Start::Led => true,
+                Start::Joining => node + 1 < self.world.nodes,
+                Start::Standing | Start::Orphaned | Start::Registering => false,
+            };
+            if settles {
                 self.drain_links(&mut next);
             }
         }
@@ -47,7 +52,7 @@ impl Space<'_> {
     /// vacant ones, unless it died in office.
     fn forebear(&mut self) -> Result<State, Violation> {
         let mut ensemble = Ensemble::new(ServerConfig::default(), self.world.servers(), SERVER_TIME);
-        if self.world.faults.kills > 0 {
+        if self.world.has_janitor() {
             let (server, request) = (self.world.newest(), ConnectRequest::new_session(TIMEOUT_MS));
             ensemble.connect(SERVER_TIME, server, JANITOR, [127, 0, 0, 1].into(), request);
             while ensemble.poll_output().is_some() {}
@@ -65,20 +70,24 @@ impl Space<'_> {
             left: [0; Faults::KINDS],
             paused: 0,
             lives: [0; NODES_MAX],
+            emptied: 0,
         };
-        let mut next = self.join(Next::begin(state), 0);
+        let mut next = self.next(&Next::begin(state).state, Action::Connect(0));
+        self.stand(&mut next, 0);
         self.rest(&mut next);
-        if self.world.start != Start::Orphaned {
+        if !matches!(self.world.start, Start::Orphaned | Start::Joining) {
             for global in 0..self.world.globals {
                 self.stimulate(&mut next, 0, &Stimulus::Resign(global));
             }
-            self.stimulate(&mut next, 0, &Stimulus::Unregister);
+            if self.world.start == Start::Registering {
+                self.stimulate(&mut next, 0, &Stimulus::Unregister(0));
+            }
             self.rest(&mut next);
         }
         next = Next { violation: next.violation, ..self.next(&next.state, Action::Crash(0)) };
         next = Next { violation: next.violation, ..self.next(&next.state, Action::Expire(0)) };
         let state = State { server: next.state.server, tokens: next.state.tokens, ..state };
-        let janitors = usize::from(self.world.faults.kills > 0);
+        let janitors = usize::from(self.world.has_janitor());
         debug_assert_eq!(
             self.servers.get(state.server).sessions.len(),
             janitors,

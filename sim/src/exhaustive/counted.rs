@@ -74,16 +74,16 @@ impl Hasher for Bytes {
 /// All of a state that its future depends on.
 fn encoding(space: &Space<'_>, state: &State) -> Vec<u8> {
     let mut bytes = Bytes::default();
-    let State { now, server, machines, links, tokens, left, paused, lives } = state;
-    (now, tokens, left, paused, lives).hash(&mut bytes);
+    let State { now, server, machines, links, tokens, left, paused, lives, emptied } = state;
+    (now, tokens, left, paused, lives, emptied).hash(&mut bytes);
     space.servers.get(*server).ensemble.fingerprint(&mut bytes);
     for machine in machines {
         let machine = (*machine != NOBODY).then(|| &space.nodes.get(*machine).machine);
         encode(&machine, &mut bytes);
     }
     for link in links {
-        let Link { state, session, epoch, seen, lost, up, down, orphan } = space.links.get(*link);
-        (state, session, epoch, seen, lost, orphan).hash(&mut bytes);
+        let Link { state, session, epoch, seen, lost, up, down, orphan, is_astray } = space.links.get(*link);
+        (state, session, epoch, seen, lost, orphan, is_astray).hash(&mut bytes);
         up.iter().map(|op| space.ops.get(*op)).collect::<Vec<_>>().hash(&mut bytes);
         down.iter().map(|said| space.said.get(*said)).collect::<Vec<_>>().hash(&mut bytes);
     }

@@ -191,7 +191,11 @@ impl Drawing<'_, '_> {
             let is = self.link(node).clone();
             // What was said before is drawn already, but for what this step took.
             let taken = usize::from(action == Action::Answer(node) || action == Action::Event(node));
-            let kept = if action == Action::Connect(node) { 0 } else { was.saturating_sub(taken) };
+            let kept = if matches!(action, Action::Connect(_) | Action::Stray(_)) {
+                0
+            } else {
+                was.saturating_sub(taken)
+            };
             self.say(node, is.down.get(kept..).unwrap_or_default());
         }
         // Nobody is there to hear the answer.
@@ -229,7 +233,7 @@ impl Drawing<'_, '_> {
                     self.lose(Way::Up, node);
                 }
             }
-            Action::Break(node) | Action::Gap(node) => {
+            Action::Break(node) | Action::Gap(node) | Action::Abandon(node) => {
                 self.strike(node, action);
                 self.lose(Way::Down, node);
             }
@@ -240,7 +244,7 @@ impl Drawing<'_, '_> {
                     self.record(What::Ended { life });
                 }
             }
-            Action::Connect(node) => {
+            Action::Connect(node) | Action::Stray(node) => {
                 self.lose(Way::Down, node);
                 self.lose(Way::Up, node);
             }
@@ -271,14 +275,20 @@ impl Drawing<'_, '_> {
                 self.record(What::Held { node, way: Way::Up, until });
                 self.record(What::Held { node, way: Way::Down, until });
             }
-            Action::Expire(node) | Action::Kill(node) | Action::Lag(node) | Action::CatchUp(node) => {
+            Action::Expire(node)
+            | Action::Kill(node)
+            | Action::Write(node)
+            | Action::Lag(node)
+            | Action::CatchUp(node) => {
                 self.strike(node, action);
             }
             Action::Stopped(..)
             | Action::Time(_)
             | Action::Free(_)
             | Action::Resign(..)
-            | Action::Unregister(_)
+            | Action::Finish(..)
+            | Action::Unregister(..)
+            | Action::Leave(_)
             | Action::Pass(_)
             | Action::Lose(_)
             | Action::Again(..) => {}
@@ -300,9 +310,12 @@ impl Drawing<'_, '_> {
             Stimulus::Stopped(global) => self.did(life, None, &format!("say that it has stopped {global}")),
             Stimulus::Campaign(global) => self.did(life, Some(*global), "campaign"),
             Stimulus::Resign(_) => self.did(life, None, "resign"),
-            Stimulus::Register => self.did(life, None, "register"),
-            Stimulus::Unregister => self.did(life, None, "unregister"),
+            Stimulus::Finish(global) => self.did(life, None, &format!("finish with {global}")),
+            Stimulus::LookUp(_) => self.did(life, None, "look up"),
+            Stimulus::Register(_) => self.did(life, None, "register"),
+            Stimulus::Unregister(_) => self.did(life, None, "unregister"),
             Stimulus::Subscribe => self.did(life, None, "subscribe"),
+            Stimulus::Unsubscribe => self.did(life, None, "unsubscribe"),
         };
         if let Some(input) = input {
             let text = show::text(|line| show::input(line, &input));
@@ -396,7 +409,8 @@ impl Drawing<'_, '_> {
     }
 
     fn send(&self, way: Way, kind: u64, node: u8, letter: Letter) {
-        let (connection, server) = (connection(node, kind), self.space.world.server_of(node).0 - 1);
+        let server = self.space.world.server_in_use(node, self.link(node).is_astray).0 - 1;
+        let connection = connection(node, kind);
         self.record(What::Sent { way, connection, node, server, letter });
     }
 

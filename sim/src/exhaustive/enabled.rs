@@ -1,10 +1,10 @@
 //! What can happen in a state.
 
-use queenright_core::{SessionId, Zxid};
+use queenright_core::SessionId;
 
 use super::link::{Said, State as LinkState};
 use super::machine::{Application, Stimulus};
-use super::space::{Node, Space};
+use super::space::{Node, Server, Space};
 use super::state::{Action, NOBODY, State};
 use super::world::NODES_MAX;
 
@@ -18,6 +18,11 @@ pub(super) const RESIGNATIONS: usize = 5;
 pub(super) const KILLS: usize = 6;
 pub(super) const LAGS: usize = 7;
 pub(super) const RETURNS: usize = 8;
+pub(super) const FINISHES: usize = 9;
+pub(super) const WRITES: usize = 10;
+pub(super) const STRAYS: usize = 11;
+pub(super) const ABANDONS: usize = 12;
+pub(super) const LEAVES: usize = 13;
 
 impl Space<'_> {
     /// All that can happen in `state`.
@@ -51,7 +56,7 @@ impl Space<'_> {
     /// see. And it hides nothing: no belief ends by it, and none begins, so that no state in between could have violated
     /// a property that none behind it does. It takes a message away, so that nothing is put off for ever.
     fn forced(&mut self, state: &State) -> Option<Action> {
-        let at_server = |fault: &usize| matches!(*fault, EXPIRIES | KILLS | LAGS);
+        let at_server = |fault: &usize| matches!(*fault, EXPIRIES | KILLS | LAGS | WRITES);
         let at_nodes = (0..).zip(state.left).any(|(fault, left)| left > 0 && !at_server(&fault));
         if at_nodes {
             return None;
@@ -71,16 +76,18 @@ impl Space<'_> {
         };
         let before = self.nodes.get(machine);
         let is_due = before.due.is_some_and(|due| due <= state.now);
-        let must_stop = before.machine.terms.iter().any(|term| matches!(term, Application::Stopping { .. }));
+        let must_stop = before.machine.may_stop().next().is_some();
         if is_due || must_stop {
             return false;
         }
         let ends = before.ends;
-        let zxid = (*zxid > Zxid(0)).then_some(*zxid);
+        let zxid = self.shown(*zxid);
         let stimulus = Stimulus::Answer { zxid, outcome: outcome.clone() };
         let reaction = self.react(machine, state.now, &stimulus);
-        let is_plain =
-            reaction.elected.is_empty() && reaction.violation.is_none() && reaction.registered.is_none();
+        let is_plain = reaction.elected.is_empty()
+            && reaction.violation.is_none()
+            && reaction.registered.is_none()
+            && !reaction.is_told_empty;
         let after = reaction.machine;
         is_plain && self.nodes.get(after).ends.iter().zip(ends).all(|(after, before)| *after >= before)
     }
@@ -111,10 +118,8 @@ impl Space<'_> {
             }
         }
         if listens {
-            for (global, term) in (0..).zip(&self.nodes.get(state.machines[index]).machine.terms) {
-                if matches!(term, Application::Stopping { .. }) {
-                    actions.push(Action::Stopped(node, global));
-                }
+            for global in self.nodes.get(state.machines[index]).machine.may_stop() {
+                actions.push(Action::Stopped(node, global));
             }
         }
         is_busy
@@ -150,7 +155,12 @@ impl Space<'_> {
             actions.push(Action::Lapse(node));
         }
         match link.state {
-            LinkState::Down => actions.push(Action::Connect(node)),
+            LinkState::Down => {
+                actions.push(Action::Connect(node));
+                if left(STRAYS) && link.session.is_some() && self.is_behind(state, node) {
+                    actions.push(Action::Stray(node));
+                }
+            }
             LinkState::Stalled => actions.push(Action::Free(node)),
             LinkState::Up => {
                 if left(STALLS) && !others_busy && !(link.up.is_empty() && link.down.is_empty()) {
@@ -166,6 +176,12 @@ impl Space<'_> {
         } else if left(LAGS) && self.is_change_under_way(state, node) {
             actions.push(Action::Lag(node));
         }
+        if left(WRITES) && self.victim(state, node).is_some() {
+            actions.push(Action::Write(node));
+        }
+        if left(ABANDONS) && link.session.is_some() && link.orphan.is_none() {
+            actions.push(Action::Abandon(node));
+        }
         if left(BREAKS) && link.state != LinkState::Down {
             actions.push(Action::Break(node));
             if self.world.is_late && !is_paused {
@@ -179,9 +195,21 @@ impl Space<'_> {
                     actions.push(Action::Again(node, global));
                 }
             }
-            if machine.edition > 0 {
-                actions.push(Action::Again(node, 0));
+            for (instance, edition) in (0..).zip(&machine.editions) {
+                if *edition > 0 || instance > 0 && machine.editions[0] > 0 {
+                    actions.push(Action::Again(node, instance));
+                }
             }
+        }
+        if left(FINISHES) {
+            for (global, term) in (0..).zip(&machine.terms) {
+                if matches!(term, Application::Leads { .. }) {
+                    actions.push(Action::Finish(node, global));
+                }
+            }
+        }
+        if left(LEAVES) && machine.is_subscribed {
+            actions.push(Action::Leave(node));
         }
         if left(RESIGNATIONS) {
             for (global, stands) in (0..).zip(&machine.stands) {
@@ -189,20 +217,31 @@ impl Space<'_> {
                     actions.push(Action::Resign(node, global));
                 }
             }
-            if machine.registration.is_some() {
-                actions.push(Action::Unregister(node));
+            for (instance, registration) in (0..).zip(&machine.registrations) {
+                if registration.is_some() {
+                    actions.push(Action::Unregister(node, instance));
+                }
             }
         }
     }
 
+    /// Whether the server that a node may stray to shows the past.
+    fn is_behind(&self, state: &State, node: u8) -> bool {
+        let Server { ensemble, lagging, .. } = self.servers.get(state.server);
+        lagging & 1 << node != 0
+            && ensemble.last_zxid(self.world.server_of(node)) < ensemble.last_zxid(self.world.newest())
+    }
+
     /// Whether something can change at the server that `node` has not asked for: before that, its server may as well be
-    /// up to date.
+    /// up to date. Who strays may come to a server that its own requests have not reached.
     fn is_change_under_way(&self, state: &State, node: u8) -> bool {
         let links = state.links.iter().enumerate().take(self.world.nodes.into());
-        let mut others = links.filter(|(other, _)| *other != usize::from(node));
+        let is_other = |other: usize| other != usize::from(node) || self.world.faults.strays > 0;
+        let mut others = links.filter(|(other, _)| is_other(*other));
         let is_write = |op: &u32| self.ops.get(*op).is_write();
         state.left[EXPIRIES] > 0
             || state.left[KILLS] > 0
+            || state.left[WRITES] > 0
             || others.any(|(_, link)| self.links.get(*link).up.iter().any(is_write))
     }
 

@@ -4,12 +4,12 @@ use queenright_core::Freshness;
 
 use super::link::State as LinkState;
 use super::machine::Application;
-use super::space::Space;
+use super::space::{Node, Space};
 use super::state::{Action, NOBODY, State};
 use super::step::Next;
 use super::story::Told;
 use super::world::{ROOT, World};
-use crate::checkers::{self, Violation};
+use crate::checkers::{self, Standing, Violation};
 use crate::zookeeper::{Owner, Tree};
 
 /// So many steps are enough for everything; more of them are a loop.
@@ -51,7 +51,12 @@ impl Space<'_> {
             let Err(violation) = self.is_well(&next.state) else { return next };
             self.actions(&next.state, &mut actions);
             let reconnect = actions.iter().find(|action| matches!(action, Action::Connect(_)));
-            let time = actions.iter().find(|action| matches!(action, Action::Time(_)));
+            // Nor does it count what becomes of it when nobody looks any more.
+            let is_soon = |node: u8| {
+                let machine = next.state.machines[usize::from(node)];
+                self.nodes.get(machine).due.is_some_and(|due| due <= until)
+            };
+            let time = actions.iter().find(|action| matches!(action, Action::Time(node) if is_soon(*node)));
             match reconnect.or(time).copied() {
                 Some(action) if next.state.now <= until => self.go(&mut next, action),
                 Some(_) | None => {
@@ -70,7 +75,8 @@ impl Space<'_> {
         if next.state.paused & 1 << node != 0 {
             self.go(next, Action::Resume(node));
         }
-        if self.links.get(next.state.links[index]).orphan.is_some() {
+        // One that was given up lives on.
+        if self.links.get(next.state.links[index]).orphan.is_some() && self.world.faults.abandons == 0 {
             self.go(next, Action::Expire(node));
         }
         if self.servers.get(next.state.server).lagging & 1 << node != 0 {
@@ -104,20 +110,29 @@ impl Space<'_> {
             let nodes = state.machines.iter().take(self.world.nodes.into());
             nodes.filter(|machine| **machine != NOBODY).map(|machine| self.nodes.get(*machine))
         };
-        for global in 0..usize::from(self.world.globals) {
-            let stands = machines().any(|node| node.machine.stands[global]);
-            let leaders = machines().filter(|node| {
-                let leads = matches!(node.machine.terms[global], Application::Leads { .. });
-                leads && node.ends[global] > state.now
-            });
-            if leaders.count() != usize::from(stands) {
-                let name = self.world.global(u8::from(global != 0));
-                return Err(Violation::new("leaders", format!("{name} is not led as it should be")));
-            }
-        }
         let tree = self.servers.get(state.server).ensemble.tree(self.world.newest());
+        let prefix = |node: &Node| format!("{}.", node.machine.core.config().incarnation);
+        let alive: Vec<_> = machines().map(|node| (node.machine.life, prefix(node))).collect();
         for global in 0..self.world.globals {
-            self.is_queue_well(state, tree, global)?;
+            let (index, name) = (usize::from(global), self.world.global(global));
+            let standing = Standing {
+                global: &name,
+                candidates: machines()
+                    .filter(|node| node.machine.stands[index])
+                    .map(|node| node.machine.life)
+                    .collect(),
+                leaders: machines().filter_map(|node| node.leads(index, state.now)).collect(),
+                views: machines()
+                    .filter(|node| node.machine.looks_up[index])
+                    .filter_map(|node| Some((node.machine.life, node.machine.core.holder(&name)?)))
+                    .collect(),
+                alive: &alive,
+            };
+            checkers::check_leaders(tree, ROOT, &standing)?;
+            // A list from the past may lose a candidate. Servers show none to their clients, and safety does not rest on the queue.
+            if self.world.faults.strays == 0 {
+                self.is_queue_well(state, tree, global)?;
+            }
         }
         for (link, node) in state.links.iter().zip(machines()) {
             let machine = &node.machine;
@@ -125,19 +140,26 @@ impl Space<'_> {
             if link.state != LinkState::Up {
                 return Err(Violation::new("sessions", format!("{} is not connected", machine.life)));
             }
+            let wanted: Vec<_> = self.wanted(machine).collect();
             if let Some(session) = &link.session {
-                let wanted = machine.registration.map(|_| self.wanted(machine));
                 checkers::check_registrations(tree, ROOT, machine.life, session.session, &wanted)?;
             }
             let directory = World::directory();
-            if machine.registration.is_none() && machine.life.node == 0 && !machine.is_subscribed {
-                let left = tree.children(&format!("{ROOT}/services/s")).next();
-                if let Some(left) = left {
-                    return Err(Violation::new(
-                        "registrations",
-                        format!("{left} is there, and was withdrawn"),
-                    ));
+            if machine.life.node == 0 {
+                let is_wanted = |child: &&str| {
+                    let name = child.strip_suffix('+').unwrap_or(child);
+                    wanted.iter().any(|wanted| wanted.instance.as_str() == name)
+                };
+                if let Some(left) =
+                    tree.children(&format!("{ROOT}/services/s")).find(|child| !is_wanted(child))
+                {
+                    let detail = format!("{left} is there, and was withdrawn");
+                    return Err(Violation::new("registrations", detail));
                 }
+            }
+            if !machine.is_subscribed && machine.core.directory(&directory).is_some() {
+                let detail = format!("{} follows a directory for nobody", machine.life);
+                return Err(Violation::new("caches", detail));
             }
             if machine.is_subscribed {
                 let should = checkers::instances(tree, ROOT, &directory);
@@ -157,10 +179,9 @@ impl Space<'_> {
     fn is_queue_well(&self, state: &State, tree: &Tree, global: u8) -> Result<(), Violation> {
         let name = self.world.global(global);
         let queue = format!("{ROOT}/globals/{name}/queue");
-        let owners: Vec<_> = tree
+        let candidates: Vec<_> = tree
             .children(&queue)
-            .filter_map(|candidate| tree.get(&format!("{queue}/{candidate}")))
-            .map(|candidate| candidate.owner())
+            .filter_map(|candidate| Some((candidate, tree.get(&format!("{queue}/{candidate}"))?.owner())))
             .collect();
         for (link, machine) in
             state.links.iter().zip(state.machines).filter(|(_, machine)| *machine != NOBODY)
@@ -169,8 +190,13 @@ impl Space<'_> {
             let waits = machine.stands[usize::from(global)]
                 && machine.terms[usize::from(global)] == Application::Idle;
             let session = self.links.get(*link).session.as_ref().map(|session| session.session);
-            let is_own = |owner: &&Owner| session.is_some_and(|session| **owner == Owner::Session(session));
-            let count = owners.iter().filter(is_own).count();
+            // Also those that a session has left which was given up: whoever waits takes them away.
+            let incarnation = machine.core.config().incarnation.to_string();
+            let is_left = |name: &str| self.world.faults.abandons > 0 && name.starts_with(&incarnation);
+            let is_own = |(name, owner): &&(&str, Owner)| {
+                is_left(name) || session.is_some_and(|session| *owner == Owner::Session(session))
+            };
+            let count = candidates.iter().filter(is_own).count();
             if count != usize::from(waits) {
                 let detail = format!("{} has {count} candidates for {name}", machine.life);
                 return Err(Violation::new("queue", detail));

@@ -19,8 +19,10 @@ pub(super) struct Link {
     pub(super) up: Vec<u32>,
     /// What the server said, in its order.
     pub(super) down: Vec<u32>,
-    /// What a life that crashed has left behind.
+    /// What a life that crashed has left behind, or this one given up.
     pub(super) orphan: Option<SessionId>,
+    /// Whether it leads to a server that is behind what the node has seen.
+    pub(super) is_astray: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use queenright_core::op::{OpError, Outcome, WatchEvent};
-use queenright_core::output::RegistrationStatus;
+use queenright_core::output::{Instance, InstanceChange, RegistrationStatus};
 use queenright_core::{
-    Coordinator, Event, HostEvent, Input, Instant, Op, Output, RegistrationId, RequestId, SessionEpoch,
-    SessionEvent, Terms, Token, Zxid,
+    Coordinator, Event, Freshness, HostEvent, Input, Instant, Op, Output, RegistrationId, RequestId,
+    SessionEpoch, SessionEvent, Terms, Token, Zxid,
 };
 use serde::Serialize;
 
+use super::space::LEASES;
 use super::world::World;
 use crate::checkers::{Alternation, Life, Violation};
 
@@ -26,13 +27,17 @@ pub(super) enum Stimulus {
     Session(SessionEvent),
     /// Its next deadline has come, or it looks at the clock after a pause.
     Time,
-    /// The application of its term has stopped.
+    /// The application of its term has stopped, as it was told to.
     Stopped(u8),
+    /// The application of its term has come to its end by itself.
+    Finish(u8),
     Campaign(u8),
     Resign(u8),
-    Register,
-    Unregister,
+    LookUp(u8),
+    Register(u8),
+    Unregister(u8),
     Subscribe,
+    Unsubscribe,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -46,10 +51,17 @@ pub(super) struct Machine {
     pub(super) terms: Vec<Application>,
     pub(super) stands: Vec<bool>,
     alternation: Alternation,
-    pub(super) registration: Option<RegistrationId>,
-    /// How often it has registered.
-    pub(super) edition: u8,
+    /// For each global, a term that is over, of which a slow application has not said that it has stopped.
+    unsaid: Vec<Option<Token>>,
+    /// For each global, whether it is looked up.
+    pub(super) looks_up: Vec<bool>,
+    /// For each instance.
+    pub(super) registrations: Vec<Option<RegistrationId>>,
+    /// How often each was registered.
+    pub(super) editions: Vec<u8>,
     pub(super) is_subscribed: bool,
+    /// The number of the lease record that it has created last.
+    lease: u64,
 }
 
 /// What the application for a global knows.
@@ -92,6 +104,8 @@ pub(super) struct Step {
     pub(super) sent: Vec<Op>,
     pub(super) events: Vec<Event>,
     pub(super) elected: Vec<(u8, Token)>,
+    /// Whether the directory is told to be empty, and was not told so before.
+    pub(super) is_told_empty: bool,
     pub(super) violation: Option<Violation>,
 }
 
@@ -107,10 +121,21 @@ impl Machine {
             terms: vec![Application::Idle; world.globals.into()],
             stands: vec![false; world.globals.into()],
             alternation: Alternation::default(),
-            registration: None,
-            edition: 0,
+            unsaid: vec![None; world.globals.into()],
+            looks_up: vec![false; world.globals.into()],
+            registrations: vec![None; world.instances.into()],
+            editions: vec![0; world.instances.into()],
             is_subscribed: false,
+            lease: 0,
         }
+    }
+
+    /// The globals whose application may say that it has stopped.
+    pub(super) fn may_stop(&self) -> impl Iterator<Item = u8> {
+        let terms = (0..).zip(&self.terms).zip(&self.unsaid);
+        terms.filter_map(|((global, term), unsaid)| {
+            (unsaid.is_some() || matches!(term, Application::Stopping { .. })).then_some(global)
+        })
     }
 
     /// How many answers are owed to it.
@@ -121,16 +146,26 @@ impl Machine {
     /// The same machine after `stimulus`. What it says is checked as far as one node can be.
     pub(super) fn step(&self, world: &World, now: Instant, stimulus: &Stimulus) -> Step {
         let mut machine = self.clone();
+        let told = machine.is_subscribed.then(|| machine.core.directory(&World::directory())).flatten();
         let tried = catch_unwind(AssertUnwindSafe(|| {
             machine.take(world, now, stimulus);
             let outputs: Vec<Output> = std::iter::from_fn(|| machine.core.poll_output()).collect();
             machine.core.check_invariants();
             outputs
         }));
-        let mut step =
-            Step { machine, sent: Vec::new(), events: Vec::new(), elected: Vec::new(), violation: None };
+        let mut step = Step {
+            machine,
+            sent: Vec::new(),
+            events: Vec::new(),
+            elected: Vec::new(),
+            is_told_empty: false,
+            violation: None,
+        };
         match tried {
-            Ok(outputs) => step.note(world, now, outputs),
+            Ok(outputs) => {
+                step.note(world, now, outputs);
+                step.is_told_empty = told.is_some_and(|told| is_told_empty(told, &step.events));
+            }
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().cloned();
                 let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -160,18 +195,25 @@ impl Machine {
             }
             Stimulus::Time => self.core.handle_timeout(now),
             Stimulus::Stopped(global) => {
-                if let Some(application) = self.terms.get_mut(usize::from(*global))
-                    && let Application::Stopping { token, until } = *application
-                {
+                let application = &mut self.terms[usize::from(*global)];
+                if let Some(token) = self.unsaid[usize::from(*global)].take() {
+                    self.say_stopped(world, now, *global, token);
+                } else if let Application::Stopping { token, until } = *application {
                     *application = Application::Stopped { token, until };
-                    let global = world.global(*global);
-                    self.core.handle_input(now, Input::Host(HostEvent::Stopped { global, token }));
+                    self.say_stopped(world, now, *global, token);
+                }
+            }
+            Stimulus::Finish(global) => {
+                let application = &mut self.terms[usize::from(*global)];
+                if let Application::Leads { token, until } = *application {
+                    *application = Application::Stopped { token, until };
+                    self.say_stopped(world, now, *global, token);
                 }
             }
             Stimulus::Campaign(global) => {
                 self.stands[usize::from(*global)] = true;
                 let payload = vec![self.life.node];
-                let done = self.core.campaign(now, world.global(*global), payload, Terms::Many);
+                let done = self.core.campaign(now, world.global(*global), payload, world.terms);
                 assert!(done.is_ok(), "a campaign is refused: {done:?}");
             }
             Stimulus::Resign(global) => {
@@ -179,22 +221,28 @@ impl Machine {
                 let done = self.core.resign(now, &world.global(*global));
                 assert!(done.is_ok(), "a resignation is refused: {done:?}");
             }
-            Stimulus::Register => {
-                self.edition += 1;
-                let (directory, instance, payload) = world.instance(self.life, self.edition);
-                match self.registration {
+            Stimulus::LookUp(global) => {
+                self.looks_up[usize::from(*global)] = true;
+                let done = self.core.look_up(now, world.global(*global));
+                assert!(done.is_ok(), "a look-up is refused: {done:?}");
+            }
+            Stimulus::Register(number) => {
+                let index = usize::from(*number);
+                self.editions[index] += 1;
+                let (directory, instance, payload) = world.instance(self.life, *number, self.editions[index]);
+                match self.registrations[index] {
                     Some(id) => {
                         let done = self.core.update(now, id, payload);
                         assert!(done.is_ok(), "an update is refused: {done:?}");
                     }
                     None => {
                         let done = self.core.register(now, directory, instance, payload);
-                        self.registration = done.ok();
+                        self.registrations[index] = done.ok();
                     }
                 }
             }
-            Stimulus::Unregister => {
-                if let Some(id) = self.registration.take() {
+            Stimulus::Unregister(number) => {
+                if let Some(id) = self.registrations[usize::from(*number)].take() {
                     let done = self.core.unregister(now, id);
                     assert!(done.is_ok(), "an unregistration is refused: {done:?}");
                 }
@@ -204,7 +252,17 @@ impl Machine {
                 let done = self.core.subscribe(now, World::directory());
                 assert!(done.is_ok(), "a subscription is refused: {done:?}");
             }
+            Stimulus::Unsubscribe => {
+                self.is_subscribed = false;
+                self.core.unsubscribe(now, &World::directory());
+            }
         }
+    }
+
+    fn say_stopped(&mut self, world: &World, now: Instant, global: u8, token: Token) {
+        let global = world.global(global);
+        self.alternation.stopped(self.life, &global, token);
+        self.core.handle_input(now, Input::Host(HostEvent::Stopped { global, token }));
     }
 
     fn hear(&mut self, world: &World, now: Instant, event: &Event) -> Result<Option<(u8, Token)>, Violation> {
@@ -227,7 +285,18 @@ impl Machine {
                 self.terms[usize::from(world.index(global))] = application;
             }
             Event::Revoked { global, .. } => {
-                self.terms[usize::from(world.index(global))] = Application::Idle;
+                let index = usize::from(world.index(global));
+                if let (Application::Stopping { token, .. }, true) = (self.terms[index], world.is_slow) {
+                    self.unsaid[index] = Some(token);
+                }
+                self.terms[index] = Application::Idle;
+                if world.terms == Terms::One {
+                    self.stands[index] = false;
+                }
+            }
+            // Also a term that was over before it could be believed was the only one.
+            Event::Withdrawn { global } if world.terms == Terms::One => {
+                self.stands[usize::from(world.index(global))] = false;
             }
             Event::Registration { .. }
             | Event::Session(_)
@@ -239,6 +308,19 @@ impl Machine {
         }
         Ok(None)
     }
+
+    /// The creation of a lease record is sent once (rule 2): the names of one life have numbers that rise.
+    fn send(&mut self, op: &Op) -> Result<(), Violation> {
+        let Op::Create { path, .. } = op else { return Ok(()) };
+        let Some(name) = path.as_str().strip_prefix(LEASES) else { return Ok(()) };
+        let number = name.rsplit_once('.').and_then(|(_, number)| number.parse().ok()).unwrap_or(0);
+        if number <= self.lease {
+            let detail = format!("{} sends the creation of {path} for the second time", self.life);
+            return Err(Violation::new("lease names", detail));
+        }
+        self.lease = number;
+        Ok(())
+    }
 }
 
 impl Step {
@@ -247,6 +329,8 @@ impl Step {
             match output {
                 Output::Request(request) => {
                     self.machine.pending.push_back((self.machine.epoch, request.id));
+                    let sent = self.machine.send(&request.op);
+                    self.violation = self.violation.take().or(sent.err());
                     self.sent.push(request.op);
                 }
                 Output::Event(event) => {
@@ -277,6 +361,24 @@ impl Step {
             | Event::Closed => None,
         })
     }
+}
+
+/// Whether one of `events` says that the directory is empty, and what was told before did not.
+fn is_told_empty((freshness, instances): (Freshness, Vec<Instance>), events: &[Event]) -> bool {
+    let (mut is_fresh, mut count) = (freshness == Freshness::Fresh, instances.len());
+    events.iter().any(|event| {
+        let Event::Directory { freshness, changes, .. } = event else { return false };
+        let (was_fresh, before) = (is_fresh, count);
+        is_fresh = *freshness == Freshness::Fresh;
+        for change in changes {
+            match change {
+                InstanceChange::Added(_) => count += 1,
+                InstanceChange::Removed(_) => count -= 1,
+                InstanceChange::Updated(_) => {}
+            }
+        }
+        count == 0 && (before > 0 || is_fresh && !was_fresh)
+    })
 }
 
 /// What nobody can tell any more.

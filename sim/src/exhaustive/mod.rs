@@ -10,11 +10,15 @@
 //! - A connection breaks: all that is unanswered is unknown to the node. What it had sent may still be applied, as late as
 //!   it connects again. Where losses are *late*, the node is told of each only after that, or does not notice the gap at all
 //!   before it is back. A session ends, when the server says so.
-//! - A node crashes and starts again; a session that it leaves ends before or after that. A candidacy is given up, and
-//!   wanted again. An instance is withdrawn, and has another payload.
-//! - A janitor deletes an idle lease record, somebody deletes the znode of an instance (*kill*).
+//! - A node crashes and starts again; a session that it leaves ends before or after that. A session is given up by its node,
+//!   and lives on (*abandon*). A candidacy is given up, and wanted again; the application of a term finishes by itself. An
+//!   instance is withdrawn, and has another payload, or another one takes its place. A subscription is given up (*leave*).
+//! - A janitor deletes an idle lease record, somebody deletes the znode of an instance (*kill*), or writes to it (*write*).
 //! - A server *lags*: it answers reads from the past, for as long as the checker likes. It catches up before it answers a
-//!   write or a `sync`, as real ones do, so an answer is never behind what its own client has written.
+//!   write or a `sync`, as real ones do, so an answer is never behind what its own client has written. Where nodes *stray*, they
+//!   connect to one that is behind what they have seen: it answers a `sync` by itself, as a leader does that does not know yet
+//!   that it is none any more, and their client does not tell what it has seen, as all real ones do. The rules of the election
+//!   ask for neither.
 //! - Time passes to the next deadline of a node that looks at its clock, and that node looks. It passes only when nothing is
 //!   under way, except for what a fault holds up: a node that pauses (*lapse*; time may stop at whatever it would have acted
 //!   on), a connection that stands still (*stall*), one that is broken, a server that lags. So a message takes no time at all,
@@ -23,10 +27,12 @@
 //!
 //! # What must hold
 //! In each state: nobody believes to lead what another node believes to lead, in true time; tokens rise; what a node says
-//! makes sense (`Alternation`); a registration is told as there only if it is this session's; no coordinator contradicts
-//! itself. From each state without a successor, and from samples of all others (one in 8 where nothing is under way, one in
-//! 256 elsewhere), the run without faults must end with a leader for each global, with one candidate for each node that waits,
-//! with exactly the registrations that are wanted, and with caches that equal the tree. Since each history ends in a state
+//! makes sense (`Alternation`); the creation of a lease record is sent once; a registration is told as there only if it is this
+//! session's; a directory is told to be empty only if it was so since it was asked for; no coordinator contradicts itself. From
+//! each state without a successor, and from samples of all others (one in 8 where nothing is under way, one in 256 elsewhere),
+//! the run without faults must end with a leader for each global, with one candidate for each node that waits, with exactly
+//! the registrations that are wanted, with caches that equal the tree and none that nobody wants, with term records that name
+//! leaders and nobody else who lives, and with everybody knowing who looks a global up. Since each history ends in a state
 //! without a successor, a leader can be reached from every state. Where a node leads in the first state, it must lead on for
 //! several leases when nothing goes wrong.
 //!

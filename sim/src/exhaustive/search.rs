@@ -81,7 +81,7 @@ pub fn check(
             let adopted = scratch.adopt(&space, &first);
             scratch.is_steady(&adopted).map(|()| first)
         }
-        Start::Standing | Start::Orphaned | Start::Registering => Ok(first),
+        Start::Standing | Start::Orphaned | Start::Joining | Start::Registering => Ok(first),
     });
     let first = match begun {
         Ok(first) => first,

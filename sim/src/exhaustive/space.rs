@@ -11,14 +11,14 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use queenright_core::op::{CreateMode, Op, OpError, Outcome, Reply, Write};
 use queenright_core::output::{RegistrationStatus, SessionStatus, StopReason};
 use queenright_core::wire::{Acl, convert};
-use queenright_core::{Event, Instant, SessionId, Zxid};
+use queenright_core::{Event, Instant, SessionId, Token, Zxid};
 
 use super::canonical::{Digest, digest};
 use super::link::{Link, Said};
-use super::machine::{Machine, Step, Stimulus};
+use super::machine::{Application, Machine, Step, Stimulus};
 use super::story::Told;
 use super::world::{GLOBALS_MAX, Goal, World};
-use crate::checkers::Violation;
+use crate::checkers::{Life, Violation};
 use crate::zookeeper::{ConnectionId, Ensemble, FromServer};
 
 /// The server's clock stands still: sessions end when the world says so.
@@ -104,6 +104,19 @@ pub(super) struct Node {
     pub(super) ends: [u64; GLOBALS_MAX],
 }
 
+impl Node {
+    /// Who leads a global, with which token, if this one does.
+    pub(super) fn leads(&self, global: usize, now: u64) -> Option<(Life, Token)> {
+        match self.machine.terms[global] {
+            Application::Leads { token, .. } if self.ends[global] > now => Some((self.machine.life, token)),
+            Application::Idle
+            | Application::Leads { .. }
+            | Application::Stopping { .. }
+            | Application::Stopped { .. } => None,
+        }
+    }
+}
+
 /// A server, and what is asked of it in every state.
 #[derive(Debug)]
 pub(super) struct Server {
@@ -120,6 +133,8 @@ pub(super) struct Reaction {
     pub(super) sent: Box<[u32]>,
     pub(super) elected: Box<[(u8, u16)]>,
     pub(super) registered: Option<Zxid>,
+    /// Whether the directory is told to be empty, and was not told so before.
+    pub(super) is_told_empty: bool,
     pub(super) violation: Option<Violation>,
     pub(super) goals: u32,
 }
@@ -144,7 +159,7 @@ pub(super) struct Space<'w> {
     pub(super) said: Pool<Said, Said>,
     stimuli: Pool<Stimulus, Stimulus>,
     reactions: Pool<(u32, u32, u64), Reaction>,
-    services: Pool<(u32, u8, u32), Service>,
+    services: Pool<(u32, u8, bool, u32), Service>,
     pub(super) acl: [Acl; 1],
     /// The last transaction before the first state.
     pub(super) begun: Zxid,
@@ -235,7 +250,7 @@ impl<'w> Space<'w> {
         }
         let goals = goals_of(stimulus, &step);
         let registered = step.registered();
-        let Step { machine, sent, elected, violation, .. } = step;
+        let Step { machine, sent, elected, is_told_empty, violation, .. } = step;
         // There is one epoch.
         let token = |zxid: Zxid| {
             u16::try_from(zxid.0 & 0xffff_ffff).unwrap_or_else(|_| panic!("{zxid} is too high for a state"))
@@ -245,6 +260,7 @@ impl<'w> Space<'w> {
             elected: elected.into_iter().map(|(global, by)| (global, token(by.0))).collect(),
             machine: self.add_machine(machine),
             registered,
+            is_told_empty,
             violation,
             goals,
         };
@@ -252,26 +268,38 @@ impl<'w> Space<'w> {
         self.reactions.get(number)
     }
 
+    /// The zxid of an answer, if the world's clients show any.
+    pub(super) fn shown(&self, zxid: Zxid) -> Option<Zxid> {
+        (zxid > Zxid(0) && self.world.faults.strays == 0).then_some(zxid)
+    }
+
     /// What the server does with a request of `node`.
-    pub(super) fn serve(&mut self, server: u32, node: u8, op: u32) -> &Service {
-        let key = (server, node, op);
+    pub(super) fn serve(&mut self, server: u32, node: u8, is_astray: bool, op: u32) -> &Service {
+        let key = (server, node, is_astray, op);
         if let Some(known) = self.services.numbers.get(&key) {
             return self.services.get(*known);
         }
         let mut ensemble = self.servers.get(server).ensemble.clone();
         let request = self.ops.get(op).clone();
-        let home = self.world.server_of(node);
+        let home = self.world.server_in_use(node, is_astray);
+        let is_sync = matches!(request, Op::Sync { .. });
         let mut reads_past = false;
         if ensemble.is_held(home) {
             // The answer comes behind what it shows, and behind all before that.
-            if request.is_write() || matches!(request, Op::Sync { .. }) {
+            if request.is_write() || is_sync && !is_astray {
                 ensemble.release(SERVER_TIME, home);
             } else {
                 reads_past = ensemble.last_zxid(home) < ensemble.last_zxid(self.world.newest());
             }
         }
-        ensemble.request(SERVER_TIME, connection(node), 1, convert::request(&request, &self.acl));
-        let (said, mut goals) = self.drain(&mut ensemble, Some((node, &request)));
+        let (said, mut goals) = if is_sync && ensemble.is_held(home) {
+            // It leads, as far as it knows.
+            let zxid = ensemble.last_zxid(home);
+            (vec![(node, self.add_said(Said::Answer { zxid, outcome: Ok(Reply::Synced) }))], 0)
+        } else {
+            ensemble.request(SERVER_TIME, connection(node), 1, convert::request(&request, &self.acl));
+            self.drain(&mut ensemble, Some((node, &request)))
+        };
         if reads_past {
             goals |= Goal::ReadThePast.bit();
         }
@@ -328,6 +356,8 @@ fn goals_of_write(op: &Op, outcome: &Outcome) -> u32 {
         | match (writes.first(), writes.len()) {
             (Some(Write::Delete { .. }), 4) => Goal::TakenOverSilent.bit(),
             (Some(Write::SetData { .. }), 3) => Goal::TakenOverAbsent.bit(),
+            // A claim of a vacant term begins with the proof of life, and has as many.
+            (Some(Write::Delete { .. }), 2) | (Some(Write::SetData { .. }), 1) => Goal::Vacated.bit(),
             (Some(_), _) | (None, _) => 0,
         }
 }

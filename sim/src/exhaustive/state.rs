@@ -23,6 +23,8 @@ pub(super) struct State {
     pub(super) paused: u8,
     /// How often each node was started.
     pub(super) lives: [u8; NODES_MAX],
+    /// The nodes since whose last connection the directory that they cache has been empty at some time, as bits.
+    pub(super) emptied: u8,
 }
 
 /// A step of a world.
@@ -58,8 +60,8 @@ pub(super) enum Action {
     Restart(u8),
     /// A node gives its candidacy up.
     Resign(u8, u8),
-    /// A node withdraws its instance.
-    Unregister(u8),
+    /// A node withdraws an instance.
+    Unregister(u8, u8),
     /// Time passes to what a node that pauses would act on, and it does not.
     Pass(u8),
     /// A janitor deletes the lease record of a node that has never held anything, or somebody its instance.
@@ -73,8 +75,18 @@ pub(super) enum Action {
     /// A connection breaks, and its node does not notice before it is back.
     Gap(u8),
     /// A node wants again what it has given up: a candidacy, or an instance, which has another payload now; that one it may
-    /// have still.
+    /// have still, or have for the first time.
     Again(u8, u8),
+    /// The application of a term comes to its end by itself.
+    Finish(u8, u8),
+    /// Somebody writes to an instance of a node.
+    Write(u8),
+    /// A node connects to a server that is behind what it has seen.
+    Stray(u8),
+    /// A node gives its session up.
+    Abandon(u8),
+    /// A node gives its subscription up.
+    Leave(u8),
 }
 
 impl Action {
@@ -101,7 +113,7 @@ impl Action {
             Self::Crash(node) => (12, node, 0),
             Self::Restart(node) => (13, node, 0),
             Self::Resign(node, global) => (14, node, global),
-            Self::Unregister(node) => (15, node, 0),
+            Self::Unregister(node, instance) => (15, node, instance),
             Self::Pass(node) => (16, node, 0),
             Self::Kill(node) => (17, node, 0),
             Self::Lag(node) => (18, node, 0),
@@ -109,6 +121,11 @@ impl Action {
             Self::Lose(node) => (20, node, 0),
             Self::Again(node, global) => (21, node, global),
             Self::Gap(node) => (22, node, 0),
+            Self::Finish(node, global) => (23, node, global),
+            Self::Write(node) => (24, node, 0),
+            Self::Stray(node) => (25, node, 0),
+            Self::Abandon(node) => (26, node, 0),
+            Self::Leave(node) => (27, node, 0),
         };
         kind << 8 | (node as u16) << 4 | global as u16
     }
@@ -132,7 +149,7 @@ impl Action {
             12 => Self::Crash(node),
             13 => Self::Restart(node),
             14 => Self::Resign(node, global),
-            15 => Self::Unregister(node),
+            15 => Self::Unregister(node, global),
             16 => Self::Pass(node),
             17 => Self::Kill(node),
             18 => Self::Lag(node),
@@ -140,7 +157,12 @@ impl Action {
             20 => Self::Lose(node),
             21 => Self::Again(node, global),
             22 => Self::Gap(node),
-            23.. => return None,
+            23 => Self::Finish(node, global),
+            24 => Self::Write(node),
+            25 => Self::Stray(node),
+            26 => Self::Abandon(node),
+            27 => Self::Leave(node),
+            28.. => return None,
         })
     }
 }
@@ -163,7 +185,7 @@ impl fmt::Display for Action {
             Self::Crash(node) => write!(f, "crash n{node}"),
             Self::Restart(node) => write!(f, "restart n{node}"),
             Self::Resign(node, global) => write!(f, "resign n{node} {global}"),
-            Self::Unregister(node) => write!(f, "unregister n{node}"),
+            Self::Unregister(node, instance) => write!(f, "unregister n{node} {instance}"),
             Self::Pass(node) => write!(f, "pass n{node}"),
             Self::Kill(node) => write!(f, "kill n{node}"),
             Self::Lag(node) => write!(f, "lag n{node}"),
@@ -171,6 +193,11 @@ impl fmt::Display for Action {
             Self::Lose(node) => write!(f, "lose n{node}"),
             Self::Gap(node) => write!(f, "gap n{node}"),
             Self::Again(node, global) => write!(f, "again n{node} {global}"),
+            Self::Finish(node, global) => write!(f, "finish n{node} {global}"),
+            Self::Write(node) => write!(f, "write n{node}"),
+            Self::Stray(node) => write!(f, "stray n{node}"),
+            Self::Abandon(node) => write!(f, "abandon n{node}"),
+            Self::Leave(node) => write!(f, "leave n{node}"),
         }
     }
 }

@@ -4,12 +4,15 @@ use queenright_core::op::{Op, Version};
 use queenright_core::wire::{Acl, ConnectRequest, ConnectResponse, convert};
 use queenright_core::{Path, SessionEpoch, SessionEvent, Zxid};
 
-use super::enabled::{BREAKS, CRASHES, EXPIRIES, KILLS, LAGS, LAPSES, RESIGNATIONS, RETURNS, STALLS};
+use super::enabled::{
+    ABANDONS, BREAKS, CRASHES, EXPIRIES, FINISHES, KILLS, LAGS, LAPSES, LEAVES, RESIGNATIONS, RETURNS,
+    STALLS, STRAYS, WRITES,
+};
 use super::link::{Link, Said, State as LinkState};
 use super::machine::{Machine, Stimulus, unknown};
 use super::space::{JANITOR, LEASES, SERVER_TIME, Space, connection};
 use super::state::{Action, NOBODY, State};
-use super::world::{Goal, ROOT, Start};
+use super::world::{Goal, ROOT, Start, World};
 use crate::checkers::{self, Life, Mark, Violation, Wanted};
 use crate::zookeeper::{Ensemble, FromServer, ServerId, Znode};
 
@@ -35,6 +38,7 @@ impl Space<'_> {
         let mut next = Next::begin(*state);
         self.act(&mut next, action);
         self.check_exclusive(&mut next);
+        self.look_at_directory(&mut next);
         next
     }
 
@@ -61,7 +65,19 @@ impl Space<'_> {
                 spend(next, BREAKS);
                 self.suspend(next, node, false);
             }
-            Action::Connect(node) => self.connect(next, node),
+            Action::Connect(node) => self.connect(next, node, false),
+            Action::Stray(node) => {
+                spend(next, STRAYS);
+                self.connect(next, node, true);
+            }
+            Action::Abandon(node) => {
+                spend(next, ABANDONS);
+                self.suspend(next, node, false);
+                self.change_link(next, node, |link| {
+                    link.orphan = link.session.take().map(|session| session.session);
+                });
+                self.stimulate(next, node, &Stimulus::Session(SessionEvent::Lost));
+            }
             Action::Expire(node) => {
                 let mut link = self.link(next, node).clone();
                 let session = match link.orphan.take() {
@@ -110,9 +126,17 @@ impl Space<'_> {
                 spend(next, RESIGNATIONS);
                 self.stimulate(next, node, &Stimulus::Resign(global));
             }
-            Action::Unregister(node) => {
+            Action::Unregister(node, instance) => {
                 spend(next, RESIGNATIONS);
-                self.stimulate(next, node, &Stimulus::Unregister);
+                self.stimulate(next, node, &Stimulus::Unregister(instance));
+            }
+            Action::Finish(node, global) => {
+                spend(next, FINISHES);
+                self.stimulate(next, node, &Stimulus::Finish(global));
+            }
+            Action::Leave(node) => {
+                spend(next, LEAVES);
+                self.stimulate(next, node, &Stimulus::Unsubscribe);
             }
             Action::Pass(node) => {
                 next.state.now = self.next_point(&next.state, node).unwrap_or(next.state.now);
@@ -120,10 +144,13 @@ impl Space<'_> {
             Action::Kill(node) => {
                 spend(next, KILLS);
                 if let Some(path) = self.victim(&next.state, node) {
-                    let delete = Op::Delete { path, version: Version::Any };
-                    self.change_server(next, |ensemble, acl| {
-                        ensemble.request(SERVER_TIME, JANITOR, 1, convert::request(&delete, acl));
-                    });
+                    self.meddle(next, &Op::Delete { path, version: Version::Any });
+                }
+            }
+            Action::Write(node) => {
+                spend(next, WRITES);
+                if let Some(path) = self.victim(&next.state, node) {
+                    self.meddle(next, &Op::SetData { path, data: b"?".to_vec(), version: Version::Any });
                 }
             }
             Action::Lag(node) => {
@@ -148,8 +175,10 @@ impl Space<'_> {
             Action::Again(node, global) => {
                 spend(next, RETURNS);
                 let again = match self.world.start {
-                    Start::Standing | Start::Orphaned | Start::Led => Stimulus::Campaign(global),
-                    Start::Registering => Stimulus::Register,
+                    Start::Standing | Start::Orphaned | Start::Joining | Start::Led => {
+                        Stimulus::Campaign(global)
+                    }
+                    Start::Registering => Stimulus::Register(global),
                 };
                 self.stimulate(next, node, &again);
             }
@@ -191,6 +220,11 @@ impl Space<'_> {
             }
             *last = *token;
         }
+        if reaction.is_told_empty && next.state.emptied & 1 << node == 0 && next.violation.is_none() {
+            let detail =
+                format!("n{node} tells that the directory is empty, which it has not been since it asked");
+            next.violation = Some(Violation::new("caches", detail));
+        }
         let registered = reaction.registered;
         let sent = reaction.sent.clone();
         if !sent.is_empty() {
@@ -203,12 +237,12 @@ impl Space<'_> {
 
     fn serve_next(&mut self, next: &mut Next, node: u8) {
         let link = self.link(next, node);
-        let is_late = link.state == LinkState::Down;
+        let (is_late, is_astray) = (link.state == LinkState::Down, link.is_astray);
         let Some(op) = link.up.first().copied() else { return };
         self.change_link(next, node, |link| {
             link.up.remove(0);
         });
-        let service = self.serve(next.state.server, node, op);
+        let service = self.serve(next.state.server, node, is_astray, op);
         next.state.server = service.server;
         next.goals |= service.goals;
         if is_late && service.is_write {
@@ -252,7 +286,7 @@ impl Space<'_> {
         });
         match said {
             Said::Answer { zxid, outcome } => {
-                let zxid = (zxid > Zxid(0)).then_some(zxid);
+                let zxid = self.shown(zxid);
                 self.stimulate(next, node, &Stimulus::Answer { zxid, outcome });
             }
             Said::Event(event) => self.stimulate(next, node, &Stimulus::Watch(event)),
@@ -292,16 +326,18 @@ impl Space<'_> {
         }
     }
 
-    fn connect(&mut self, next: &mut Next, node: u8) {
+    fn connect(&mut self, next: &mut Next, node: u8, is_astray: bool) {
         let link = self.link(next, node).clone();
         let mut ensemble = self.servers.get(next.state.server).ensemble.clone();
         // What the old connection had under way is lost by now.
-        let server = self.world.server_of(node);
+        let server = self.world.server_in_use(node, is_astray);
+        // Who strays does not say what it has seen.
+        let seen = if is_astray { Zxid(0) } else { link.seen };
         // A server that is behind the node turns it away, and one that lags knows of no new session.
-        if ensemble.is_held(server) && (link.session.is_none() || link.seen > ensemble.last_zxid(server)) {
+        if ensemble.is_held(server) && (link.session.is_none() || seen > ensemble.last_zxid(server)) {
             ensemble.release(SERVER_TIME, server);
         }
-        let response = establish(&mut ensemble, server, node, link.session.as_ref(), link.seen);
+        let response = establish(&mut ensemble, server, node, link.session.as_ref(), seen);
         let is_refused = response.timeout_ms == 0;
         // Also what was sent in a gap that nobody had noticed.
         let lost = self.pending(next, node);
@@ -309,6 +345,7 @@ impl Space<'_> {
             link.up.clear();
             link.down.clear();
             link.lost = lost;
+            link.is_astray = is_astray;
             if is_refused {
                 link.session = None;
                 return;
@@ -326,6 +363,9 @@ impl Space<'_> {
             (Some(_), false) => SessionEvent::Reconnected,
             (None, _) => SessionEvent::Connected { session_epoch, session: response.session },
         };
+        // What it is told from here on, it has asked for from here on.
+        next.state.emptied &= !(1 << node);
+        self.look_at_directory(next);
         self.stimulate(next, node, &Stimulus::Session(event));
     }
 
@@ -348,23 +388,52 @@ impl Space<'_> {
 
     /// What its application asks of a node from the first.
     pub(super) fn command(&mut self, next: &mut Next, node: u8) {
+        if self.world.is_onlooker(node) {
+            for global in 0..self.world.globals {
+                self.stimulate(next, node, &Stimulus::LookUp(global));
+            }
+        } else {
+            self.stand(next, node);
+        }
+        if self.world.is_subscriber(node) {
+            self.stimulate(next, node, &Stimulus::Subscribe);
+        }
+    }
+
+    /// A node wants all that there is to lead, or to be found under.
+    pub(super) fn stand(&mut self, next: &mut Next, node: u8) {
         for global in 0..self.world.globals {
             self.stimulate(next, node, &Stimulus::Campaign(global));
         }
-        if self.world.start == Start::Registering {
-            if node == 0 {
-                self.stimulate(next, node, &Stimulus::Register);
-            }
-            if node + 1 == self.world.nodes && node != 0 {
-                self.stimulate(next, node, &Stimulus::Subscribe);
-            }
+        if self.world.start == Start::Registering && node == 0 {
+            self.stimulate(next, node, &Stimulus::Register(0));
+        }
+    }
+
+    /// Somebody with a connection of its own does something.
+    fn meddle(&mut self, next: &mut Next, op: &Op) {
+        self.change_server(next, |ensemble, acl| {
+            ensemble.request(SERVER_TIME, JANITOR, 1, convert::request(op, acl));
+        });
+    }
+
+    /// Notes for those who cache the directory when it is empty.
+    fn look_at_directory(&self, next: &mut Next) {
+        let nodes = (0..self.world.nodes).filter(|node| self.world.is_subscriber(*node));
+        let asking = nodes.fold(0, |bits, node| bits | 1 << node);
+        if asking & !next.state.emptied == 0 {
+            return;
+        }
+        let tree = self.servers.get(next.state.server).ensemble.tree(self.world.newest());
+        if checkers::instances(tree, ROOT, &World::directory()).is_empty() {
+            next.state.emptied |= asking;
         }
     }
 
     /// What somebody else may delete of `node`'s.
     pub(super) fn victim(&self, state: &State, node: u8) -> Option<Path> {
         match self.world.start {
-            Start::Standing | Start::Orphaned | Start::Led => self.idle_record(state, node),
+            Start::Standing | Start::Orphaned | Start::Joining | Start::Led => self.idle_record(state, node),
             Start::Registering => self.registered_znode(state, node),
         }
     }
@@ -372,7 +441,7 @@ impl Space<'_> {
     fn registered_znode(&self, state: &State, node: u8) -> Option<Path> {
         let tree = self.servers.get(state.server).ensemble.tree(self.world.newest());
         let machine = &self.nodes.get(state.machines[usize::from(node)]).machine;
-        machine.registration.and_then(|_| checkers::registered(tree, ROOT, &self.wanted(machine)))
+        self.wanted(machine).find_map(|wanted| checkers::registered(tree, ROOT, &wanted))
     }
 
     /// The lease record that `node` had in the first state, if it has never been written since: whoever saw it before has
@@ -414,16 +483,22 @@ impl Space<'_> {
         }
         let Some(session) = link.session.as_ref().map(|session| session.session) else { return };
         let machine = &self.nodes.get(next.state.machines[usize::from(node)]).machine;
-        let (life, wanted) = (machine.life, self.wanted(machine));
         let tree = self.servers.get(next.state.server).ensemble.tree(self.world.newest());
-        let checked = checkers::check_registered(tree, ROOT, life, &wanted, czxid, session);
-        next.violation = next.violation.take().or(checked.err());
+        let wrong = self.wanted(machine).find_map(|wanted| {
+            checkers::check_registered(tree, ROOT, machine.life, &wanted, czxid, session).err()
+        });
+        next.violation = next.violation.take().or(wrong);
     }
 
-    pub(super) fn wanted(&self, machine: &Machine) -> Wanted {
-        let (directory, instance, payload) = self.world.instance(machine.life, machine.edition);
-        let mark = if payload.is_empty() { Mark::Plain } else { Mark::Payload };
-        Wanted { directory, instance, payload, mark }
+    /// What a node wants to be registered.
+    pub(super) fn wanted(&self, machine: &Machine) -> impl Iterator<Item = Wanted> {
+        let instances = (0..).zip(&machine.registrations).zip(&machine.editions);
+        let wanted = instances.filter(|((_, registration), _)| registration.is_some());
+        wanted.map(|((number, _), edition)| {
+            let (directory, instance, payload) = self.world.instance(machine.life, number, *edition);
+            let mark = if payload.is_empty() { Mark::Plain } else { Mark::Payload };
+            Wanted { directory, instance, payload, mark }
+        })
     }
 }
 

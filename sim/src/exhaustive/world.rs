@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use queenright_core::mutation::Mutation;
-use queenright_core::{Config, Directory, Incarnation, Name, Path};
+use queenright_core::{Config, Directory, Incarnation, Name, Path, Terms};
 use serde::{Deserialize, Serialize};
 
 use crate::checkers::Life;
@@ -42,18 +42,60 @@ pub struct Faults {
     pub lags: u8,
     /// A candidacy that was given up is wanted again; or an instance, given up or not, with another payload.
     pub returns: u8,
+    /// The application of a term comes to its end by itself.
+    pub finishes: u8,
+    /// Somebody writes to the znode of an instance.
+    pub writes: u8,
+    /// A node connects to a server that is behind what it has seen: one that leads no more, and does not know it, so that it
+    /// answers a `sync` alone; and the client does not say what it has seen. Such a client shows no zxids, either. With any,
+    /// nodes are connected to the server that leads, and what lags is where they stray to.
+    pub strays: u8,
+    /// A node gives its session up, which lives on at the server.
+    pub abandons: u8,
+    /// A subscription is given up.
+    pub leaves: u8,
 }
 
 impl Faults {
-    pub(super) const KINDS: usize = 9;
+    pub(super) const KINDS: usize = 14;
 
     /// What each is called.
-    pub(super) const NAMES: [&'static str; Self::KINDS] =
-        ["breaks", "expiries", "lapses", "stalls", "crashes", "resignations", "kills", "lags", "returns"];
+    pub(super) const NAMES: [&'static str; Self::KINDS] = [
+        "breaks",
+        "expiries",
+        "lapses",
+        "stalls",
+        "crashes",
+        "resignations",
+        "kills",
+        "lags",
+        "returns",
+        "finishes",
+        "writes",
+        "strays",
+        "abandons",
+        "leaves",
+    ];
 
     pub(super) const fn counts(self) -> [u8; Self::KINDS] {
-        let Self { breaks, expiries, lapses, stalls, crashes, resignations, kills, lags, returns } = self;
-        [breaks, expiries, lapses, stalls, crashes, resignations, kills, lags, returns]
+        let Self { breaks, expiries, lapses, stalls, crashes, resignations, kills, lags, returns, .. } = self;
+        let Self { finishes, writes, strays, abandons, leaves, .. } = self;
+        [
+            breaks,
+            expiries,
+            lapses,
+            stalls,
+            crashes,
+            resignations,
+            kills,
+            lags,
+            returns,
+            finishes,
+            writes,
+            strays,
+            abandons,
+            leaves,
+        ]
     }
 }
 
@@ -65,6 +107,8 @@ pub enum Start {
     Standing,
     /// The same, but for the term records: they name a holder that has died and left its lease record.
     Orphaned,
+    /// The same, but all nodes but the last have settled: they wait for the silence of the dead holder to last.
+    Joining,
     /// The first node leads everything, and all others wait behind it.
     Led,
     /// The first node registers an instance, and the last one caches the directory.
@@ -80,8 +124,16 @@ pub struct World {
     pub about: &'static str,
     /// How many nodes.
     pub nodes: u8,
-    /// How many globals. All nodes stand for all of them.
+    /// How many globals. All nodes stand for all of them, but for the onlookers.
     pub globals: u8,
+    /// So many nodes, the last ones, only look the globals up.
+    pub onlookers: u8,
+    /// For how many terms the others stand.
+    pub terms: Terms,
+    /// Whether an application may say that it has stopped when its term is over, also by then.
+    pub is_slow: bool,
+    /// How many instances the first node may register. From the first it registers one.
+    pub instances: u8,
     /// Where it begins.
     pub start: Start,
     /// Which faults.
@@ -130,6 +182,8 @@ pub enum Goal {
     ReadThePast,
     /// A registration found its znode under a session that is over for its node.
     Occupied,
+    /// Somebody who only looked vacated the term of a dead holder (rule 9).
+    Vacated,
 }
 
 impl Goal {
@@ -146,7 +200,7 @@ impl World {
     pub fn with(mut self, bound: &str, value: u32) -> Result<Self, String> {
         self.states = None;
         let small = u8::try_from(value).map_err(|_| format!("{bound}: {value} is too much"))?;
-        let Faults { breaks, expiries, lapses, stalls, crashes, resignations, kills, lags, returns } =
+        let Faults { breaks, expiries, lapses, stalls, crashes, resignations, kills, lags, returns, .. } =
             &mut self.faults;
         match bound {
             "nodes" => self.nodes = small,
@@ -160,6 +214,11 @@ impl World {
             "kills" => *kills = small,
             "lags" => *lags = small,
             "returns" => *returns = small,
+            "finishes" => self.faults.finishes = small,
+            "writes" => self.faults.writes = small,
+            "strays" => self.faults.strays = small,
+            "abandons" => self.faults.abandons = small,
+            "leaves" => self.faults.leaves = small,
             "late" => self.is_late = small > 0,
             _ => {
                 return Err(format!(
@@ -175,6 +234,9 @@ impl World {
     /// Whether the checker has room for it.
     pub(super) fn check_bounds(&self) -> Result<(), String> {
         match (usize::from(self.nodes), usize::from(self.globals)) {
+            (1..=NODES_MAX, 0..=GLOBALS_MAX) if self.faults.strays > 0 && self.faults.lags == 0 => {
+                Err("nobody strays where no server lags".to_owned())
+            }
             (1..=NODES_MAX, 0..=GLOBALS_MAX) => Ok(()),
             (nodes, globals) => Err(format!(
                 "{nodes} nodes and {globals} globals: a world has 1 to {NODES_MAX} nodes and up to {GLOBALS_MAX} globals"
@@ -210,9 +272,29 @@ impl World {
         if self.faults.lags > 0 { self.nodes + 1 } else { 1 }
     }
 
-    /// The server that a node uses.
+    /// The server that a node uses, or strays to.
     pub(super) const fn server_of(&self, node: u8) -> ServerId {
         if self.faults.lags > 0 { ServerId(node + 1) } else { ServerId::FIRST }
+    }
+
+    /// The server that a node uses, if it has strayed or not.
+    pub(super) const fn server_in_use(&self, node: u8, is_astray: bool) -> ServerId {
+        if self.faults.strays > 0 && !is_astray { self.newest() } else { self.server_of(node) }
+    }
+
+    /// Whether a node only looks the globals up.
+    pub(super) const fn is_onlooker(&self, node: u8) -> bool {
+        node + self.onlookers >= self.nodes
+    }
+
+    /// Whether a node caches the directory from the first.
+    pub(super) fn is_subscriber(&self, node: u8) -> bool {
+        self.start == Start::Registering && node + 1 == self.nodes && node != 0
+    }
+
+    /// Whether somebody else has a connection of its own.
+    pub(super) const fn has_janitor(&self) -> bool {
+        self.faults.kills > 0 || self.faults.writes > 0
     }
 
     /// The server that has everything.
@@ -232,10 +314,12 @@ impl World {
         Directory::Service(name("s"))
     }
 
-    /// What a node registers, the how manieth time in this life: each time it has another payload, if it has any.
-    pub(super) fn instance(&self, life: Life, edition: u8) -> (Directory, Name, Vec<u8>) {
+    /// What a node registers as which instance, the how manieth time in this life: each time it has another payload, if it
+    /// has any.
+    pub(super) fn instance(&self, life: Life, instance: u8, edition: u8) -> (Directory, Name, Vec<u8>) {
         let payload = self.payload.repeat(usize::from(edition) + life.number as usize % 8);
-        (Self::directory(), name(&format!("i{}", life.node)), payload)
+        let letter = if instance == 0 { 'i' } else { 'j' };
+        (Self::directory(), name(&format!("{letter}{}", life.node)), payload)
     }
 }
 

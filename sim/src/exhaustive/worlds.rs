@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use queenright_core::Terms;
+
 use super::world::{Faults, Goal, Start, World};
 
 const NONE: Faults = Faults {
@@ -14,6 +16,11 @@ const NONE: Faults = Faults {
     kills: 0,
     lags: 0,
     returns: 0,
+    finishes: 0,
+    writes: 0,
+    strays: 0,
+    abandons: 0,
+    leaves: 0,
 };
 
 /// A little more than L/(1−ρ), and W/(1+ρ), of true time: so late is a silent holder taken over.
@@ -24,6 +31,10 @@ const TWO: World = World {
     about: "",
     nodes: 2,
     globals: 1,
+    onlookers: 0,
+    terms: Terms::Many,
+    is_slow: false,
+    instances: 1,
     start: Start::Led,
     faults: NONE,
     is_late: false,
@@ -35,7 +46,7 @@ const TWO: World = World {
 };
 
 /// Those that CI checks.
-pub static WORLDS: [World; 20] = [
+pub static WORLDS: [World; 34] = [
     World {
         name: "stand",
         about: "both stand for a global from the first, and a connection breaks",
@@ -120,7 +131,7 @@ pub static WORLDS: [World; 20] = [
         faults: Faults { breaks: 2, expiries: 1, resignations: 1, ..NONE },
         horizon: Duration::from_millis(1_000),
         goals: &[Goal::RegisteredAgain, Goal::SessionLost, Goal::AppliedLate],
-        states: Some(518_367),
+        states: Some(550_063),
         ..TWO
     },
     World {
@@ -132,7 +143,7 @@ pub static WORLDS: [World; 20] = [
         horizon: Duration::from_millis(1_000),
         payload: b"x",
         goals: &[Goal::RegisteredAgain, Goal::SessionLost, Goal::AppliedLate],
-        states: Some(709_449),
+        states: Some(664_650),
         ..TWO
     },
     World {
@@ -236,6 +247,167 @@ pub static WORLDS: [World; 20] = [
         horizon: Duration::from_millis(1_000),
         goals: &[Goal::ElectedAfterAnother, Goal::ClaimAdopted, Goal::AppliedLate],
         states: Some(325_536),
+        ..TWO
+    },
+    World {
+        name: "onlooker",
+        about: "one only looks up a global whose holder has died, and its connection breaks",
+        nodes: 1,
+        onlookers: 1,
+        start: Start::Orphaned,
+        faults: Faults { breaks: 2, expiries: 1, ..NONE },
+        horizon: Duration::from_millis(6_500),
+        goals: &[Goal::Vacated],
+        states: Some(1_438),
+        ..TWO
+    },
+    World {
+        name: "told",
+        about: "one leads and may give up, another one looks up who leads, and a connection breaks",
+        onlookers: 1,
+        faults: Faults { breaks: 1, resignations: 1, returns: 1, ..NONE },
+        horizon: Duration::from_millis(1_000),
+        goals: &[Goal::ElectedAfterAnother, Goal::AppliedLate],
+        states: Some(74_362),
+        ..TWO
+    },
+    World {
+        name: "vacating",
+        about: "one leads, another one looks up who does, and a connection stands still",
+        onlookers: 1,
+        faults: Faults { stalls: 1, ..NONE },
+        horizon: Duration::from_millis(6_500),
+        goals: &[Goal::Vacated, Goal::RanOut, Goal::LeaseLost],
+        states: Some(230_067),
+        ..TWO
+    },
+    World {
+        name: "unwanted",
+        about: "one stands for two globals, gives one up, and its connection breaks",
+        nodes: 1,
+        globals: 2,
+        start: Start::Standing,
+        faults: Faults { breaks: 1, resignations: 1, ..NONE },
+        horizon: Duration::from_millis(1_000),
+        goals: &[Goal::Elected, Goal::ClaimAdopted, Goal::AppliedLate],
+        states: Some(18_529),
+        ..TWO
+    },
+    World {
+        name: "astray",
+        about: "one leads, gives up and stands again, and connects to a server that is behind what it has seen",
+        nodes: 1,
+        faults: Faults { breaks: 1, resignations: 1, returns: 1, lags: 1, strays: 1, ..NONE },
+        horizon: Duration::from_millis(1_000),
+        goals: &[Goal::ElectedAfterAnother, Goal::AppliedLate, Goal::ReadThePast],
+        states: Some(5_324),
+        ..TWO
+    },
+    World {
+        name: "doubt",
+        about: "one stands for two globals, gives one up, and connects to a server that is behind what it has seen",
+        nodes: 1,
+        globals: 2,
+        start: Start::Standing,
+        faults: Faults { breaks: 1, resignations: 1, lags: 1, strays: 1, ..NONE },
+        horizon: Duration::from_millis(500),
+        goals: &[Goal::Elected, Goal::ClaimAdopted, Goal::AppliedLate, Goal::ReadThePast],
+        states: Some(264_204),
+        ..TWO
+    },
+    World {
+        name: "slow",
+        about: "one leads, gives up and stands again, and its application says late that it has stopped",
+        nodes: 1,
+        is_slow: true,
+        faults: Faults { breaks: 1, resignations: 1, returns: 1, ..NONE },
+        horizon: Duration::from_millis(6_500),
+        goals: &[Goal::ElectedAfterAnother, Goal::RanOut],
+        states: Some(96_836),
+        ..TWO
+    },
+    World {
+        name: "once",
+        about: "two stand for one term each, which may end by itself, and a connection breaks",
+        terms: Terms::One,
+        faults: Faults { breaks: 1, finishes: 1, ..NONE },
+        horizon: Duration::from_millis(3_100),
+        goals: &[Goal::ElectedAfterAnother, Goal::RanOut, Goal::AppliedLate],
+        states: Some(57_324),
+        ..TWO
+    },
+    World {
+        name: "given-up",
+        about: "one leads, a session is given up that lives on, and a connection breaks",
+        faults: Faults { breaks: 1, abandons: 1, ..NONE },
+        horizon: Duration::from_millis(1_000),
+        goals: &[Goal::SessionLost, Goal::AppliedLate],
+        states: Some(4_246),
+        ..TWO
+    },
+    World {
+        name: "joins",
+        about: "two wait for a dead holder's silence to last, a third comes, and two may give up",
+        nodes: 3,
+        start: Start::Joining,
+        faults: Faults { resignations: 2, ..NONE },
+        horizon: Duration::from_millis(300),
+        // Nobody leads before the silence has lasted: that is in the run without faults.
+        goals: &[],
+        states: Some(22_217),
+        ..TWO
+    },
+    World {
+        name: "written",
+        about: "one registers an instance, to which somebody writes, and may withdraw it, while its connection breaks",
+        nodes: 1,
+        globals: 0,
+        start: Start::Registering,
+        faults: Faults { breaks: 1, resignations: 1, writes: 1, ..NONE },
+        horizon: Duration::from_millis(1_000),
+        payload: b"x",
+        goals: &[Goal::AppliedLate],
+        states: Some(607),
+        ..TWO
+    },
+    World {
+        name: "lost",
+        about: "one stands, its connection breaks and its session ends, and losses are told late",
+        nodes: 1,
+        start: Start::Standing,
+        faults: Faults { breaks: 1, expiries: 1, ..NONE },
+        is_late: true,
+        horizon: Duration::from_millis(1_000),
+        goals: &[Goal::Elected, Goal::SessionLost, Goal::AppliedLate],
+        states: Some(27_257),
+        ..TWO
+    },
+    World {
+        name: "unheard",
+        about: "one registers an instance, another one caches the directory and may stop to, two connections break, also \
+                unnoticed, and losses are told late",
+        globals: 0,
+        start: Start::Registering,
+        faults: Faults { breaks: 2, leaves: 1, ..NONE },
+        is_late: true,
+        horizon: Duration::from_millis(1_000),
+        payload: b"x",
+        goals: &[Goal::AppliedLate],
+        states: Some(164_448),
+        ..TWO
+    },
+    World {
+        name: "instead",
+        about: "one registers an instance, then another one, and may withdraw either, another node caches the directory, and a \
+                connection breaks",
+        globals: 0,
+        instances: 2,
+        start: Start::Registering,
+        faults: Faults { breaks: 1, resignations: 1, returns: 1, ..NONE },
+        horizon: Duration::from_millis(200),
+        payload: b"x",
+        goals: &[Goal::AppliedLate],
+        states: Some(192_828),
         ..TWO
     },
 ];
