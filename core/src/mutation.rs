@@ -164,7 +164,8 @@ mutations! {
     spare {
         /// Candidates of this node that are not its candidate are left in the queue (rule 11). In one session there are none: a
         /// creation in doubt is looked for behind a fence. One of an earlier session goes with that; until then, for a session's
-        /// timeout at most, others wait for it in vain, and sparing them that is what the guard is for.
+        /// timeout at most, others wait for it in vain, and sparing them that is what the guard is for. The exhaustive checker
+        /// misses it, where a session is given up that lives on.
         OrphanKept,
         /// An older payload takes the place of a newer one. Answers come in order, a server turns away a client that has seen more
         /// than itself, and a session begins with a write that its server has applied. So an older one takes a client that does

@@ -316,9 +316,7 @@ impl Global {
                 Phase::Pending | Phase::Leading => {}
             },
             Role::Follower { .. } => by(self.turn_at(records, out)),
-            Role::Claiming { .. }
-            | Role::Releasing { .. }
-            | Role::Vacating { .. } => {}
+            Role::Claiming { .. } | Role::Releasing { .. } | Role::Vacating { .. } => {}
         }
         if out.is_up() {
             by(self.retry_at);

@@ -123,7 +123,7 @@ impl Model for Counted {
 
 #[test]
 fn stateright_counts_the_same_states_and_steps() {
-    for name in ["orphans", "resign", "registers", "crash"] {
+    for name in ["orphans", "resign", "registers", "crash", "onlooker", "astray", "given-up", "written"] {
         let world = find(name).unwrap_or_else(|| panic!("there is no world {name}"));
         let counted = Counted(world).checker().spawn_bfs().join();
         counted.assert_properties();
