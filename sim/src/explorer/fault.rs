@@ -170,7 +170,7 @@ pub enum Hand {
         /// Which of those in the tree.
         pick: u32,
     },
-    /// Creates and deletes children of a queue until its sequence numbers are about to wrap around.
+    /// Creates and deletes children of a queue, if nobody stands in it, until its sequence numbers are about to wrap around.
     PresetSequence {
         /// Of which global.
         global: u8,

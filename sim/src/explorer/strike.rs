@@ -141,6 +141,11 @@ impl World<'_> {
             Hand::PresetSequence { global, left } => {
                 let Some(name) = self.names.globals.get(usize::from(global)) else { return Ok(()) };
                 let queue = format!("{root}/globals/{name}/queue");
+                // Whoever stood while two thousand million others came and went would have no place among them, and none of
+                // a whole queue may be the first: the order of wrapping numbers is one of those that stand close together.
+                if self.server.tree(self.server.newest()).children(&queue).next().is_some() {
+                    return Ok(());
+                }
                 if self.server.preset_sequence(self.now, &queue, i32::MAX - i32::from(left)) {
                     self.sometimes.reach(Reached::SequenceNearItsEnd);
                 }
