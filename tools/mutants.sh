@@ -51,9 +51,12 @@ of() { wc -l <"$results/mutants.out/$1.txt"; }
 try --timeout 20 -C --test=transcripts
 caught=$(of caught) unviable=$(of unviable) late=$(of timeout) missed=$(of missed)
 if [ "$missed" -gt 0 ] && { [ "$name" != changed ] || [ "$SECONDS" -lt "$LIMIT" ]; }; then
-  try --iterate --timeout 120 -C --lib -C --tests
-  # Those that ran for too long did so again.
-  caught=$((caught + $(of caught))) late=$(of timeout) missed=$(of missed)
+  # Those that ran for too long were noticed: they are not tried again.
+  names=()
+  while IFS= read -r name; do names+=(--re "^$(sed 's/[][\.^$*+?(){}|]/\\&/g' <<<"$name")\$"); done \
+    <"$results/mutants.out/missed.txt"
+  try --timeout 120 -C --lib -C --tests "${names[@]}"
+  caught=$((caught + $(of caught))) late=$((late + $(of timeout))) missed=$(of missed)
 elif [ "$missed" -gt 0 ]; then
   echo "mutants: no time was left for all of the tests, so $missed that the transcripts missed are open"
   missed=0
