@@ -51,4 +51,7 @@ pub use input::{HostEvent, Input, SessionEvent};
 pub use op::Op;
 pub use output::{Directory, Event, Freshness, Holder, Output, Request, Terms, Timer};
 pub use path::{Name, Path};
+#[cfg(feature = "check")]
+#[doc(hidden)]
+pub use record::named_lease;
 pub use time::Instant;

@@ -110,6 +110,16 @@ impl TermRecord {
     }
 }
 
+/// For checkers: the lease that the data of a term record names.
+#[cfg(feature = "check")]
+#[must_use]
+pub fn named_lease(term: &[u8]) -> Option<Arc<str>> {
+    match TermRecord::decode(term) {
+        Ok(TermRecord::Held { lease, .. }) => Some(lease),
+        Ok(TermRecord::Vacant) | Err(BadRecord::Format | BadRecord::Malformed) => None,
+    }
+}
+
 fn body(data: &[u8]) -> Result<&[u8], BadRecord> {
     match data.split_first() {
         Some((&FORMAT, rest)) => Ok(rest),

@@ -1,7 +1,7 @@
 //! Liveness: after a quiet stretch somebody leads each global that somebody stands for, nobody leads the others, and whoever
 //! asks knows.
 
-use queenright_core::{Holder, Name, Token};
+use queenright_core::{Holder, Name, Token, named_lease};
 
 use super::{Life, Violation};
 use crate::zookeeper::Tree;
@@ -47,12 +47,10 @@ pub fn check_leaders(tree: &Tree, root: &str, standing: &Standing<'_>) -> Result
     }
     if let (Some(term), None) = (term, leader) {
         // Unless it is dead: its record may be kept alive for another global, and then nobody could ever take this one.
-        let leases = format!("{root}/leases");
-        let names = |prefix: &str| {
-            tree.children(&leases)
-                .any(|name| name.starts_with(prefix) && contains(term.data(), name.as_bytes()))
-        };
-        if let Some((life, _)) = alive.iter().find(|(_, prefix)| names(prefix)) {
+        let named =
+            named_lease(term.data()).filter(|name| tree.get(&format!("{root}/leases/{name}")).is_some());
+        let is_named = |prefix: &str| named.as_ref().is_some_and(|name| name.starts_with(prefix));
+        if let Some((life, _)) = alive.iter().find(|(_, prefix)| is_named(prefix)) {
             return wrong(format!("the term record names {life}, which lives and does not lead it"));
         }
     }
@@ -69,10 +67,6 @@ pub fn check_leaders(tree: &Tree, root: &str, standing: &Standing<'_>) -> Result
         }
     }
     Ok(())
-}
-
-fn contains(data: &[u8], part: &[u8]) -> bool {
-    data.windows(part.len()).any(|window| window == part)
 }
 
 #[cfg(test)]
@@ -113,14 +107,16 @@ mod tests {
     #[test]
     fn a_term_that_names_one_who_lives_and_does_not_lead_it_is_seen() {
         let (mut server, _) = server(0);
-        server.set("/q/globals/g/term", b"\x01 a.1");
+        server.set("/q/globals/g/term", b"\x01\0\x04a.12payload");
         assert!(check(&server, &[], &[], &[]), "no such lease: it is dead");
         server.create("/q/leases/a.1", b"", None);
+        assert!(check(&server, &[], &[], &[]), "another one, whose name that of the dead one begins with");
+        server.create("/q/leases/a.12", b"", None);
         assert!(!check(&server, &[], &[], &[]));
-        server.set("/q/globals/g/term", b"\x01 b.1");
-        server.set("/q/globals/g/term", b"\x01 b.1");
+        let name_b = |server: &mut Server| server.set("/q/globals/g/term", b"\x01\0\x03b.1a.12");
+        (0..2).for_each(|_| name_b(&mut server));
         server.create("/q/leases/b.1", b"", None);
-        assert!(check(&server, &[], &[], &[]), "nobody of that name lives");
+        assert!(check(&server, &[], &[], &[]), "nobody of that name lives, whatever the payload says");
     }
 
     fn held(token: Token, own: bool) -> Holder {
