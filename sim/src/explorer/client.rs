@@ -105,6 +105,8 @@ impl Client {
             retry_max: plan.reconnect_max,
             seed: key,
             acl: env.acl.to_vec(),
+            // As ZooKeeper's own clients do: the core has to bear events that it does not wait for any more.
+            rearms: true,
             ..client::Config::new(usize::from(servers))
         };
         let config = config.without(guard);

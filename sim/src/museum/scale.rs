@@ -27,7 +27,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "setwatches-exceeds-buffer",
         "R",
         "the ledger of watches counts bytes (`Config::watch_bytes_max`), and beyond it one recursive watch stands for many; the \
-         client machine arms them again in batches of `BATCH_BYTES_MAX`",
+         client machine arms none again by itself, and where it is told to, in batches of `BATCH_BYTES_MAX`",
     ),
     alone(
         "too-many-ephemerals-in-one-session",

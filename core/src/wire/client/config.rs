@@ -42,6 +42,10 @@ pub struct Config {
     pub acl: Vec<Acl>,
     /// Where all paths are; created when it is missing.
     pub chroot: Option<Path>,
+    /// Whether the client arms the watches of a session again after a reconnect, as ZooKeeper's own clients do. The core does not
+    /// need it, for it arms what it wants on each connection; and of what it wants no more while there is none it says
+    /// nothing, so that this would be armed, too, for the rest of the session.
+    pub rearms: bool,
     /// The most bytes of one request; what may be longer is refused and not sent.
     pub request_len_max: usize,
     /// A guard of this client that tests take out: see [`Mutation`].
@@ -74,6 +78,7 @@ impl Config {
             credentials: Vec::new(),
             acl: vec![Acl::open()],
             chroot: None,
+            rearms: false,
             request_len_max: REQUEST_LEN_MAX,
             #[cfg(feature = "mutations")]
             mutation: None,

@@ -9,7 +9,7 @@
 //! Waiting     pause over                               Connecting: Connect
 //!             the same, long without a connection      Lost; Connecting: Connect, for a new session
 //! Connecting  accepted, new session                    Preparing: credentials, is the chroot there?
-//!             accepted, the session it knows           Up: credentials, watches; Reconnected
+//!             accepted, the session it knows           Up: credentials, perhaps watches; Reconnected
 //!             refused                                  Lost; Waiting, without a pause
 //!             another session                          Lost; Preparing
 //!             took too long                            Waiting
@@ -168,7 +168,7 @@ impl Client {
         matches!(self.state, State::Closed)
     }
 
-    /// The watches of the session, as far as the client can know them.
+    /// The watches of the connection, or of the session if they are armed again, as far as the client can know them.
     #[must_use]
     pub const fn watches(&self) -> &Watches {
         &self.watches
@@ -500,6 +500,9 @@ impl Client {
         match state {
             State::Up(_) => {
                 self.left_at = now;
+                if !self.config.rearms {
+                    self.watches.clear();
+                }
                 self.tell(SessionEvent::Suspended);
                 self.answer_all_unknown();
             }

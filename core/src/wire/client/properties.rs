@@ -171,8 +171,8 @@ proptest! {
     /// without a connection, the core hears a story that holds together, there is always a next deadline, and a close
     /// comes to an end.
     #[test]
-    fn whatever_happens_the_contract_holds(steps in steps(), with_chroot: bool, with_auth: bool) {
-        let mut config = Config::new(2);
+    fn whatever_happens_the_contract_holds(steps in steps(), with_chroot: bool, with_auth: bool, rearms: bool) {
+        let mut config = Config { rearms, ..Config::new(2) };
         config.chroot = with_chroot.then(|| path("/base"));
         if with_auth {
             config.credentials.push(Credentials { scheme: "digest".into(), auth: vec![1] });

@@ -338,7 +338,7 @@ fn a_short_session_shortens_the_silence() {
 #[test]
 fn credentials_come_first_and_the_session_is_told_of_when_they_are_accepted() {
     let credentials = vec![Credentials { scheme: "digest".into(), auth: b"a:b".to_vec() }];
-    let mut stage = Stage::new(Config { credentials, ..Config::new(1) });
+    let mut stage = Stage::new(Config { credentials, rearms: true, ..Config::new(1) });
     stage.wake();
     let auth = "> -4 Auth { scheme: \"digest\", auth: Some([97, 58, 98]) }";
     assert_eq!(stage.connected(accepted(7)), [auth]);
@@ -358,7 +358,7 @@ fn credentials_come_first_and_the_session_is_told_of_when_they_are_accepted() {
 
 #[test]
 fn a_missing_chroot_is_created_from_above_before_the_session_is_told_of() {
-    let mut stage = Stage::new(Config { chroot: Some(path("/a/b")), ..Config::new(1) });
+    let mut stage = Stage::new(Config { chroot: Some(path("/a/b")), rearms: true, ..Config::new(1) });
     stage.wake();
     assert_eq!(stage.connected(accepted(7)), ["> 1 Exists(Read { path: \"/a/b\", watch: false })"]);
     let sent = stage.reply(1, 3, Err(ErrorCode::NO_NODE));
@@ -401,9 +401,28 @@ fn a_chroot_that_cannot_be_created_ends_the_attempt() {
     assert_eq!(stage.wake(), ["> connect 0: session 0, zxid 0, 8000 ms"], "that session was nobody's");
 }
 
+/// The core gives up its watches without a word while there is no connection, and arms what it still wants on the next one.
+#[test]
+fn nobody_arms_again_what_the_core_does_not_ask_for_again() {
+    let mut stage = Stage::up();
+    stage.submit(Op::AddWatch { path: path("/wanted") });
+    stage.reply(1, 10, Ok(Response::AddWatch));
+    stage.submit(Op::AddWatch { path: path("/unwanted") });
+    stage.reply(2, 10, Ok(Response::AddWatch));
+    stage.broken();
+    stage.wake();
+    assert_eq!(stage.connected(accepted(7)), ["= Reconnected"]);
+    stage.submit(Op::AddWatch { path: path("/wanted") });
+    stage.reply(3, 11, Ok(Response::AddWatch));
+    assert!(stage.client.watches().is_recursive(&path("/wanted")));
+    assert_eq!(stage.client.watches().len(), 1);
+    let read = stage.submit(Op::GetData { path: path("/unwanted"), watch: true });
+    assert!(read[0].starts_with("> 4 GetData"), "no recursive watch would be silenced: {read:?}");
+}
+
 #[test]
 fn watches_are_armed_again_from_where_their_events_were_told() {
-    let mut stage = Stage::up();
+    let mut stage = Stage::up_with(Config { rearms: true, ..Config::new(1) });
     for i in 0..3_000 {
         stage.submit(Op::Exists { path: path(&format!("/{i:0100}")), watch: true });
         stage.reply(i + 1, 10, Err(ErrorCode::NO_NODE));

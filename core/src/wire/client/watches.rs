@@ -1,6 +1,6 @@
 //! What a client remembers of the watches that it armed.
 //!
-//! | kind | armed by | used up by | armed again after a reconnect |
+//! | kind | armed by | used up by | armed again after a reconnect, if the client does that |
 //! |---|---|---|---|
 //! | data | a read that found the znode | created, changed, deleted | as data |
 //! | exist | an exists that did not | created, changed, deleted | as exist |
@@ -21,7 +21,7 @@ use crate::wire::client::chroot::Chroot;
 /// frames of a megabyte.
 const BATCH_BYTES_MAX: usize = 128 * 1024;
 
-/// The watches of one session, by the core's paths.
+/// Watches, by the core's paths.
 #[derive(Clone, Debug, Default)]
 pub struct Watches {
     data: BTreeSet<Path>,
