@@ -18,6 +18,7 @@ use crate::directory::{Contents, Follow, Snapshot};
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::handle::{Command, Farewell, Handle, Hub, Standing};
+use crate::mutation::{Guards, Mutation};
 use crate::port::{Host, ZooKeeper};
 use crate::published::{Life, Published};
 use crate::publisher::Publisher;
@@ -65,6 +66,9 @@ struct Inner {
     /// Candidates are members: the janitor spares the records of nodes that are.
     membership: OnceCell<Arc<Registration>>,
 }
+
+/// For tests that take a guard out.
+const FOR_EVER: Duration = Duration::from_secs(1_000_000_000);
 
 impl Client {
     /// Connects to ZooKeeper, and returns once there is a session.
@@ -137,7 +141,7 @@ impl Client {
             None => Recorded::without(core),
             Some(recordings) => Recorded::begin(core, now, recordings)?,
         };
-        let hub = Arc::new(Hub::new(Arc::clone(&host)));
+        let hub = Arc::new(Hub::new(Arc::clone(&host), config.guards));
         let (handle, inbox) = Handle::new(Arc::clone(&hub));
         let driver = Driver::new(core, zookeeper, host, inbox, Publisher::new(hub));
         debug!(node = %name, %incarnation, ?config, "starting");
@@ -145,7 +149,10 @@ impl Client {
         Ok(Self(Arc::new(Inner {
             handle,
             name,
-            request_timeout: config.request_timeout,
+            request_timeout: match config.guards.lack(Mutation::EndlessCall) {
+                true => FOR_EVER,
+                false => config.request_timeout,
+            },
             resign_timeout,
             instance_count: AtomicU64::new(0),
             membership: OnceCell::new(),
@@ -416,6 +423,10 @@ impl Client {
             Ok(None) => Err(Error::Closed),
             Err(_) => Err(self.late(format!("looking up {what}"))),
         }
+    }
+
+    pub(crate) fn guards(&self) -> Guards {
+        self.0.handle.hub.guards
     }
 
     fn late(&self, what: String) -> Error {

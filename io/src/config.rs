@@ -10,6 +10,7 @@ use crate::acl::Acl;
 use crate::connect_string::ConnectString;
 use crate::error::Error;
 use crate::link::{Cookie, LinkConfig};
+use crate::mutation::Guards;
 
 /// The shortest session that can survive a lost connection: ping, notice, reconnect.
 const SESSION_TIMEOUT_MIN: Duration = Duration::from_millis(200);
@@ -51,6 +52,7 @@ pub struct Config {
     pub(crate) register_prefix: Option<String>,
     pub(crate) link_tls: Option<Tls>,
     pub(crate) links: LinkConfig,
+    pub(crate) guards: Guards,
 }
 
 /// Which client talks to ZooKeeper. They differ in what they need and cost, not in what they promise.
@@ -123,6 +125,7 @@ impl Config {
             register_prefix: None,
             link_tls: None,
             links: LinkConfig::default(),
+            guards: Guards::default(),
         }
     }
 
@@ -275,6 +278,15 @@ impl Config {
     #[must_use]
     pub fn with_link_tls(mut self, tls: Tls) -> Self {
         self.link_tls = Some(tls);
+        self
+    }
+
+    /// Takes a guard out.
+    #[cfg(feature = "mutations")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without(mut self, guard: Option<crate::mutation::Mutation>) -> Self {
+        self.guards = Guards(guard);
         self
     }
 

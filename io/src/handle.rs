@@ -13,6 +13,7 @@ use crate::candidacy::Candidature;
 use crate::directory::Contents;
 use crate::error::Error;
 use crate::leadership::Belief;
+use crate::mutation::Guards;
 use crate::port::Host;
 use crate::published::{Life, Published, PublishedMap};
 
@@ -109,6 +110,7 @@ pub(crate) struct Hub {
     pub(crate) trouble: ArcSwapOption<Trouble>,
     pub(crate) guarded: Semaphore,
     pub(crate) life: watch::Sender<Life>,
+    pub(crate) guards: Guards,
 }
 
 /// Something that the core retries, and that may not cure itself.
@@ -126,9 +128,10 @@ pub(crate) struct Inbox {
 }
 
 impl Hub {
-    pub(crate) fn new(host: Arc<dyn Host>) -> Self {
+    pub(crate) fn new(host: Arc<dyn Host>, guards: Guards) -> Self {
         Self {
             host,
+            guards,
             nodes: ArcSwapOption::empty(),
             services: PublishedMap::new(),
             holders: PublishedMap::new(),

@@ -15,6 +15,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::handle::{Farewell, Handle, NotSent};
+use crate::mutation::{Guards, Mutation};
 use crate::port::Host;
 
 /// Until when this node may believe that it leads whatever it leads: one number for all terms, so that a beat costs
@@ -46,6 +47,7 @@ pub(crate) struct Term {
     stopping: CancellationToken,
     reason: OnceLock<StopReason>,
     host: Arc<dyn Host>,
+    guards: Guards,
 }
 
 /// What an election gave.
@@ -236,7 +238,7 @@ impl Drop for Holding {
 }
 
 impl Term {
-    pub(crate) fn new(won: Won, belief: Arc<Belief>, host: Arc<dyn Host>) -> Self {
+    pub(crate) fn new(won: Won, belief: Arc<Belief>, host: Arc<dyn Host>, guards: Guards) -> Self {
         let Won { global, token, record, version, payload } = won;
         Self {
             global,
@@ -249,6 +251,7 @@ impl Term {
             stopping: CancellationToken::new(),
             reason: OnceLock::new(),
             host,
+            guards,
         }
     }
 
@@ -282,6 +285,9 @@ impl Term {
     }
 
     fn until(&self) -> Instant {
+        if self.guards.lack(Mutation::EndlessTerm) {
+            return Instant::FAR_FUTURE;
+        }
         self.belief.until().min(Instant::from_nanos(self.frozen.load(Ordering::Acquire)))
     }
 }
@@ -322,7 +328,7 @@ mod tests {
             version: 1,
             payload: Arc::from(&b""[..]),
         };
-        Term::new(won, Arc::clone(belief), Arc::clone(clock) as Arc<dyn Host>)
+        Term::new(won, Arc::clone(belief), Arc::clone(clock) as Arc<dyn Host>, Guards::default())
     }
 
     fn term() -> (Term, Arc<Belief>, Arc<Clock>) {

@@ -17,6 +17,8 @@ mod handle;
 mod leadership;
 mod link;
 mod lock;
+#[doc(hidden)]
+pub mod mutation;
 mod node;
 pub mod pick;
 pub mod port;
@@ -34,6 +36,8 @@ pub use config::{ClientKind, Config, Tls};
 pub use directory::{Changes, Follow, Snapshot};
 pub use error::Error;
 pub use leadership::{Deposed, GuardError, Leadership};
+#[doc(hidden)]
+pub use link::overheard;
 pub use link::{Cookie, InvalidLinkConfig, LinkConfig};
 #[cfg(feature = "tls")]
 pub use link::{InvalidTls, LinkTls};

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use queenright_core::output::{RegistrationStatus, SessionStatus, StopReason};
 use queenright_core::{
-    Coordinator, Directory, Event, Freshness, Holder, HostEvent, Input, Name, RegistrationId, Token,
+    Coordinator, Directory, Event, Freshness, Holder, HostEvent, Input, Name, RegistrationId, Token, Zxid,
 };
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
@@ -14,6 +14,7 @@ use crate::candidacy::{Answerable, Candidature};
 use crate::directory::Contents;
 use crate::handle::{Hub, Trouble};
 use crate::leadership::{Term, Won};
+use crate::mutation::Mutation;
 use crate::published::{Life, Published};
 
 /// The driver's side of everything that is published. When it goes, however it goes, every handle learns that there
@@ -163,6 +164,10 @@ impl Publisher {
         let Some(published) = self.cell(directory) else { return };
         match core.directory(directory) {
             Some((freshness, mut instances)) => {
+                let is_fresh = || published.load().freshness == freshness && freshness == Freshness::Fresh;
+                if self.hub.guards.lack(Mutation::StaleDirectory) && is_fresh() {
+                    return;
+                }
                 instances.sort_by(|a, b| a.name.cmp(&b.name));
                 published.publish(self.contents(freshness, instances));
             }
@@ -180,6 +185,9 @@ impl Publisher {
     fn holder(&self, global: &Name, holder: Holder, core: &Coordinator) {
         let Some(published) = self.hub.holders.get(global) else { return };
         if core.holder(global).is_some() {
+            if self.hub.guards.lack(Mutation::StaleHolder) && *published.load() != Holder::Unknown {
+                return;
+            }
             published.publish(holder);
         } else {
             self.hub.holders.remove(global);
@@ -187,12 +195,22 @@ impl Publisher {
         }
     }
 
-    fn elected(&mut self, won: Won) -> Option<Input> {
+    fn elected(&mut self, mut won: Won) -> Option<Input> {
         let (global, token) = (won.global.clone(), won.token);
+        if self.hub.guards.lack(Mutation::FallingTokens) {
+            won.token = Token(Zxid(-token.0.0));
+        }
         let Some(candidature) = self.candidatures.get(&global) else { return Some(stopped(global, token)) };
-        let term = Arc::new(Term::new(won, Arc::clone(&self.hub.belief), Arc::clone(&self.hub.host)));
+        let term = Arc::new(Term::new(
+            won,
+            Arc::clone(&self.hub.belief),
+            Arc::clone(&self.hub.host),
+            self.hub.guards,
+        ));
         self.terms.insert(global, Arc::clone(&term));
-        candidature.elected(term);
+        if !self.hub.guards.lack(Mutation::ElectedNotTold) {
+            candidature.elected(term);
+        }
         None
     }
 

@@ -14,6 +14,7 @@ use super::*;
 use crate::candidacy::Candidature;
 use crate::handle::{Handle, Hub};
 use crate::lock::lock;
+use crate::mutation::Guards;
 use crate::published::Life;
 
 /// Tokio's clock, which tests pause, and what they add to it.
@@ -78,7 +79,7 @@ fn name(text: &str) -> Name {
 fn start() -> World {
     let clock = Arc::new(Clock { origin: tokio::time::Instant::now(), suspended_millis: AtomicU64::new(0) });
     let host: Arc<dyn Host> = Arc::clone(&clock) as Arc<dyn Host>;
-    let hub = Arc::new(Hub::new(Arc::clone(&host)));
+    let hub = Arc::new(Hub::new(Arc::clone(&host), Guards::default()));
     let (handle, inbox) = Handle::new(Arc::clone(&hub));
     let (inputs, fake_inputs) = mpsc::unbounded_channel();
     let seen = Arc::new(Mutex::new(Seen::default()));

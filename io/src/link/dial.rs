@@ -13,6 +13,7 @@ use super::handshake::HandshakeError;
 use super::links::{LINGER, Links, Loss, Which};
 use super::outbound::{Outbound, Taken};
 use super::stream::{self, Ear, LinkError};
+use crate::mutation::Mutation;
 use crate::port::{Connection, Host};
 
 /// The rest after the first dial in a row that failed; it doubles up to [`REST_MAX`], and half of it is drawn
@@ -50,7 +51,7 @@ pub(super) async fn run(links: Arc<Links>, mut outbound: Arc<Outbound>) {
             Err(error) => (error, Duration::ZERO),
         };
         let is_failure = lived < STABLE_AFTER && !matches!(error, LinkError::Goodbye);
-        let successor = is_failure.then(|| Arc::new(Outbound::new(peer.clone())));
+        let successor = is_failure.then(|| Arc::new(Outbound::new(peer.clone(), links.guards)));
         let Some(lost) = links.lose(&peer, Which::Outbound(&outbound), loss(&error), successor.clone())
         else {
             return;
@@ -103,7 +104,7 @@ async fn serve(
         biased;
         () = outbound.stopped() => return LinkError::Cut,
         error = listen(&mut reader, &mut early, links.config.heartbeat_timeout) => return error,
-        written = write(outbound, writer, links.config.heartbeat_interval) => written,
+        written = write(links, outbound, writer) => written,
     };
     if let Err(error) = written {
         return error.into();
@@ -137,10 +138,12 @@ async fn listen(
 
 /// Ends with Ok behind the goodbye.
 async fn write(
+    links: &Links,
     outbound: &Outbound,
     mut writer: WriteHalf<Box<dyn Connection>>,
-    heartbeat_interval: Duration,
 ) -> io::Result<()> {
+    let heartbeat_interval = links.config.heartbeat_interval;
+    let mut is_sent_twice = links.guards.lack(Mutation::SentTwice);
     let mut beat = tokio::time::interval_at(Instant::now() + heartbeat_interval, heartbeat_interval);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut mine = Vec::new();
@@ -155,6 +158,9 @@ async fn write(
             Taken::Finished => return writer.shutdown().await,
         }
         writer.write_all(&mine).await?;
+        if std::mem::take(&mut is_sent_twice) {
+            writer.write_all(&mine).await?;
+        }
         // TLS keeps what it could not write at once.
         writer.flush().await?;
         mine.clear();

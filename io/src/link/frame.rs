@@ -3,6 +3,8 @@
 //! A frame is its length (four bytes, big-endian, of what follows), a byte that names its kind, and its body.
 //! Numbers in a head are fixed-width and big-endian; payloads and signals are encoded by [`codec`].
 
+use std::fmt;
+
 use bytes::{Buf, Bytes, BytesMut};
 use queenright_core::Name;
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,16 @@ pub(crate) enum Address {
     Named(Name),
     /// A typed channel of a process.
     Channel { process: u64, channel: u64 },
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process(number) => write!(f, "process {number}"),
+            Self::Named(name) => write!(f, "{name:?}"),
+            Self::Channel { process, channel } => write!(f, "channel {channel} of process {process}"),
+        }
+    }
 }
 
 /// Signals concern processes by their numbers; which node is meant follows from the link and the direction.
@@ -119,6 +131,18 @@ pub(crate) fn append_beat(buffer: &mut Vec<u8>) {
 /// Appends the last frame of a link.
 pub(crate) fn append_goodbye(buffer: &mut Vec<u8>) {
     buffer.extend_from_slice(&[0, 0, 0, 1, GOODBYE]);
+}
+
+/// What the body of a frame says, in words, and whether it is only a sign of life: for simulators that show it. `None` when it
+/// is none.
+#[must_use]
+pub fn overheard(body: &[u8]) -> Option<(String, bool)> {
+    Some(match decode(Bytes::copy_from_slice(body)).ok()? {
+        Frame::Beat => ("sign of life".to_owned(), true),
+        Frame::Goodbye => ("goodbye".to_owned(), false),
+        Frame::Message { to, payload, .. } => (format!("{} bytes to {to}", payload.len()), false),
+        Frame::Signal(signal) => (format!("{signal:?}"), false),
+    })
 }
 
 /// Splits the next frame off the front of `buffer`; `None` until all of it is there.

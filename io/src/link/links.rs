@@ -15,6 +15,7 @@ use super::outbound::{Outbound, Refusal};
 use super::{accept, dial};
 use crate::codec::EncodeError;
 use crate::lock::{lock, read, write};
+use crate::mutation::{Guards, Mutation};
 use crate::port::{Host, Listener, Network};
 use crate::process::{Fingerprint, Message, NodeId};
 
@@ -25,6 +26,7 @@ use crate::process::{Fingerprint, Message, NodeId};
 pub(crate) struct Links {
     pub(super) me: NodeId,
     pub(super) config: LinkConfig,
+    pub(crate) guards: Guards,
     pub(super) network: Arc<dyn Network>,
     pub(super) host: Arc<dyn Host>,
     deliver: Weak<dyn Deliver>,
@@ -117,10 +119,12 @@ impl Links {
         host: Arc<dyn Host>,
         deliver: Weak<dyn Deliver>,
         runtime: Handle,
+        guards: Guards,
     ) -> Arc<Self> {
         Arc::new(Self {
             me,
             config,
+            guards,
             network,
             host,
             deliver,
@@ -327,7 +331,10 @@ impl Links {
         }
         let former = {
             let mut outbounds = write(&self.outbound);
-            let former = outbounds.by_peer.remove(peer);
+            let former = match self.guards.lack(Mutation::NoRedial) {
+                true => outbounds.by_peer.get(peer).cloned(),
+                false => outbounds.by_peer.remove(peer),
+            };
             match (successor, outbounds.phase) {
                 (Some(successor), Phase::Open) => {
                     outbounds.by_peer.insert(peer.clone(), successor);
@@ -357,7 +364,7 @@ impl Links {
         }
         match outbounds.phase {
             Phase::Open => {
-                let outbound = Arc::new(Outbound::new(peer.clone()));
+                let outbound = Arc::new(Outbound::new(peer.clone(), self.guards));
                 outbounds.by_peer.insert(peer.clone(), outbound.clone());
                 self.writers.spawn_on(dial::run(self.clone(), outbound.clone()), &self.runtime);
                 Some(outbound)

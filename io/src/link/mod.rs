@@ -30,6 +30,7 @@ mod tests;
 mod tls;
 
 pub use config::{InvalidLinkConfig, LinkConfig};
+pub use frame::overheard;
 pub(crate) use frame::{Address, Signal};
 pub use handshake::Cookie;
 pub(crate) use links::{Attempt, Deliver, Delivery, Links, Loss};

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::frame::{self, Address, Signal};
 use crate::codec::EncodeError;
 use crate::lock::lock;
+use crate::mutation::{Guards, Mutation};
 use crate::process::{Message, NodeId};
 
 /// What waits for one peer: senders encode straight into one buffer, and the writer swaps it for an empty
@@ -16,6 +17,7 @@ use crate::process::{Message, NodeId};
 /// be lost silently.
 pub(crate) struct Outbound {
     peer: NodeId,
+    guards: Guards,
     state: Mutex<State>,
     /// Rung for the one writer.
     ready: Notify,
@@ -59,9 +61,10 @@ const SIGNALS_ROOM: usize = 16 << 20;
 const KEEP: usize = 4 << 20;
 
 impl Outbound {
-    pub(crate) fn new(peer: NodeId) -> Self {
+    pub(crate) fn new(peer: NodeId, guards: Guards) -> Self {
         Self {
             peer,
+            guards,
             state: Mutex::new(State::Open(Vec::new())),
             ready: Notify::new(),
             space: Notify::new(),
@@ -85,9 +88,12 @@ impl Outbound {
         let was_empty = match &mut *state {
             State::Open(buffer) if buffer.len() >= high_water => return Err(Refusal::Full),
             State::Open(buffer) => {
-                let was_empty = buffer.is_empty();
+                let waiting = buffer.len();
                 frame::append_message(buffer, len_max, to, message).map_err(Refusal::Encode)?;
-                was_empty
+                if self.guards.lack(Mutation::Overtaking) {
+                    buffer.rotate_left(waiting);
+                }
+                waiting == 0
             }
             State::Finishing(_) | State::Closed => return Err(Refusal::Closed),
         };
@@ -213,7 +219,7 @@ mod tests {
     const TO: Address = Address::Process(1);
 
     fn outbound() -> Outbound {
-        Outbound::new("a:1@00000000000000000000000000000001".parse().unwrap())
+        Outbound::new("a:1@00000000000000000000000000000001".parse().unwrap(), Guards::default())
     }
 
     fn fill(outbound: &Outbound) {

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::testing::Wires;
 use super::{Cookie, LinkConfig, stream};
 use crate::adapter::{OperatingSystem, Tcp};
+use crate::mutation::Guards;
 use crate::port::{Connection, Network};
 use crate::process::tests::{SOON, eventually, spawn_echo, start, within};
 use crate::process::{
@@ -198,6 +199,7 @@ async fn without_a_secret_only_loopback_is_bound_or_advertised() {
         advertise: Some("example.org:0".into()),
         incarnation: queenright_core::Incarnation(1),
         links: open,
+        guards: Guards::default(),
     };
     let refused = LocalNode::start(options.clone(), Arc::new(Tcp), Arc::new(OperatingSystem)).await;
     assert!(refused.err().unwrap().to_string().contains("example.org:0"));

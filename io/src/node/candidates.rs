@@ -27,6 +27,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::leadership::Leadership;
 use crate::lock::lock;
+use crate::mutation::Mutation;
 use crate::process::{DiedReason, Gate, LocalNode, Process, Tenant};
 
 /// What a global's process does; it may be started more than once in the life of a node.
@@ -173,10 +174,13 @@ impl Stand {
         };
         let (served, computation) = lock(&self.candidate.computation).clone();
         let term = leadership.term();
+        let outlives = self.client.guards().lack(Mutation::EndlessProcess);
         info!(global = %self.global, token = %leadership.token(), pid = %parked.pid(), "elected: the process starts");
-        let tenant = self
-            .local
-            .spawn_reserved(parked, Gate::new(move || term.is_valid()), move |process| computation(process));
+        let tenant = self.local.spawn_reserved(
+            parked,
+            Gate::new(move || outlives || term.is_valid()),
+            move |process| computation(process),
+        );
         let end = self.oversee(tenant, &leadership, served).await;
         // Joined: only now may another node lead.
         drop(leadership);
@@ -193,6 +197,9 @@ impl Stand {
             () = self.candidate.withdrawn.cancelled() => End::Withdrawn,
             () = leadership.stopping().cancelled() => End::Revoked,
         };
+        if matches!(end, End::Revoked) && self.client.guards().lack(Mutation::EndlessProcess) {
+            return end;
+        }
         tenant.kill("its term is over");
         tenant.joined().await;
         end

@@ -28,6 +28,7 @@ use crate::adapter::{self, LastFailure, OperatingSystem, Tcp, diagnose};
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::Error;
+use crate::mutation::Mutation;
 use crate::port::{Host, Network, ZooKeeper};
 use crate::process::{Gate, LocalNode, NodeId, NodeOptions, NodeStats, Process, ProcessId};
 use candidates::Candidates;
@@ -160,6 +161,7 @@ impl Node {
             advertise: config.advertise.clone(),
             incarnation,
             links: config.links()?,
+            guards: config.guards,
         };
         let local = Arc::new(LocalNode::start(options, network, Arc::clone(&host)).await?);
         let name = Name::new(local.id().to_string())?;
@@ -193,6 +195,9 @@ impl Node {
     /// Cancel-safe.
     pub async fn wait_ready(&self) -> Result<(), Error> {
         let Cluster { client, servers, connect_timeout, .. } = &*self.0;
+        if client.guards().lack(Mutation::NeverReady) {
+            return Err(Error::Closed);
+        }
         if client.connected(*connect_timeout).await {
             return client.join(Vec::new()).await?.registered().await;
         }

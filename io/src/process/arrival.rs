@@ -13,6 +13,7 @@ use super::node::Inner;
 use super::reason::DiedReason;
 use crate::link::{Address, Deliver, Delivery, Loss, Signal};
 use crate::lock::lock;
+use crate::mutation::Mutation;
 
 /// Where an arriving message goes.
 enum Mailbox {
@@ -34,10 +35,13 @@ impl Deliver for Inner {
     }
 
     fn lost(&self, peer: &NodeId, loss: Loss) {
-        let reason = match loss {
-            Loss::Disconnected => DiedReason::Disconnected,
-            Loss::NodeDown => DiedReason::NodeDown,
+        let (reason, guard) = match loss {
+            Loss::Disconnected => (DiedReason::Disconnected, Mutation::LossNotTold),
+            Loss::NodeDown => (DiedReason::NodeDown, Mutation::NodeDownNotTold),
         };
+        if self.links.guards.lack(guard) {
+            return;
+        }
         let ours = lock(&self.remote).take_node(peer);
         for (target, watchers) in ours {
             self.tell_all(peer, target, watchers, &reason);

@@ -23,6 +23,7 @@ use super::stats::NodeStats;
 use super::watch::RemoteWatches;
 use crate::link::{Address, Attempt, Deliver, LinkConfig, Links, Signal};
 use crate::lock::{lock, read, write};
+use crate::mutation::Guards;
 use crate::node::Cluster;
 use crate::port::{Host, Network};
 
@@ -43,6 +44,7 @@ pub(crate) struct NodeOptions {
     pub(crate) advertise: Option<String>,
     pub(crate) incarnation: Incarnation,
     pub(crate) links: LinkConfig,
+    pub(crate) guards: Guards,
 }
 
 /// What processes, tasks and links share.
@@ -94,7 +96,7 @@ impl LocalNode {
         network: Arc<dyn Network>,
         host: Arc<dyn Host>,
     ) -> Result<Self, StartError> {
-        let NodeOptions { listen, advertise, incarnation, links } = options;
+        let NodeOptions { listen, advertise, incarnation, links, guards } = options;
         links.validate()?;
         links.check_exposure(&listen)?;
         if let Some(advertise) = &advertise {
@@ -124,7 +126,15 @@ impl LocalNode {
             names: Arc::default(),
             remote: Mutex::default(),
             watched: Mutex::default(),
-            links: Links::new(id, links, network, host, inner.clone() as Weak<dyn Deliver>, runtime.clone()),
+            links: Links::new(
+                id,
+                links,
+                network,
+                host,
+                inner.clone() as Weak<dyn Deliver>,
+                runtime.clone(),
+                guards,
+            ),
             runtime,
             tasks: TaskTracker::new(),
             cluster: OnceLock::new(),

@@ -13,6 +13,7 @@ use super::node::Inner;
 use super::reason::{DiedReason, bounded};
 use crate::link::Signal;
 use crate::lock::lock;
+use crate::mutation::Mutation;
 
 /// What our processes watch on other nodes: by node, by process there, who and how.
 #[derive(Debug, Default)]
@@ -130,10 +131,14 @@ impl Inner {
         watchers: BTreeSet<(u64, Watch)>,
         reason: &DiedReason,
     ) {
-        let target = ProcessId::new(node.clone(), target);
+        let guards = self.links.guards;
+        let target = ProcessId::new(node.clone(), target + u64::from(guards.lack(Mutation::DeathOfAnother)));
         for (number, watch) in watchers {
             if let Some(watcher) = self.cell(number) {
                 watcher.tell(&target, watch, reason);
+                if guards.lack(Mutation::DeathToldTwice) && watcher.start_watching(&target, watch) {
+                    watcher.tell(&target, watch, reason);
+                }
             }
         }
     }

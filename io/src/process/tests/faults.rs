@@ -6,6 +6,7 @@ use super::{SOON, eventually, spawn_echo, start, within};
 use crate::adapter::OperatingSystem;
 use crate::link::LinkConfig;
 use crate::link::testing::{Weather, Wires};
+use crate::mutation::Guards;
 use crate::process::node::{LocalNode, NodeOptions};
 use crate::process::{DiedReason, Match, Process, ProcessId, ProcessMonitorNotification, SendPort};
 
@@ -375,6 +376,7 @@ async fn who_cannot_be_answered_is_told_by_a_cut() {
         advertise: Some("127.0.0.1:9".into()),
         incarnation: queenright_core::Incarnation(1),
         links: LinkConfig::default(),
+        guards: Guards::default(),
     };
     let a = LocalNode::start(options, wires.clone(), Arc::new(OperatingSystem)).await.unwrap();
     let b = node(&wires).await;

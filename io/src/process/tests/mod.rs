@@ -15,6 +15,7 @@ use super::node::{LocalNode, NodeOptions};
 use super::{Process, ProcessId, StartError};
 use crate::adapter::{OperatingSystem, Tcp};
 use crate::link::LinkConfig;
+use crate::mutation::Guards;
 use crate::port::{Host, Network};
 
 pub(crate) use super::id::tests::nodes;
@@ -32,6 +33,7 @@ pub(crate) async fn start(
         advertise: None,
         incarnation: Incarnation(OperatingSystem.entropy()),
         links,
+        guards: Guards::default(),
     };
     LocalNode::start(options, network, Arc::new(OperatingSystem)).await
 }

@@ -105,7 +105,8 @@ impl Book {
 
     /// A node leads, and believes it as long as this exists.
     pub(super) fn believe(&self, life: Life, leadership: &Leadership) -> Believing<'_> {
-        self.write(|pages| pages.leaders.elected(life, leadership.clone()));
+        let leadership = leadership.clone();
+        self.write(|pages| pages.leaders.elected(life, Box::new(move || leadership.is_valid())));
         Believing { book: self, life }
     }
 
@@ -151,7 +152,40 @@ impl Drop for Calling<'_> {
 impl Drop for Believing<'_> {
     fn drop(&mut self) {
         // Outside of the lock: to let go of a leadership has effects.
-        let leadership = self.book.lock().leaders.stopped(self.life);
-        drop(leadership);
+        let belief = self.book.lock().leaders.stopped(self.life);
+        drop(belief);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[test]
+    fn a_call_that_does_not_return_is_seen_and_one_whose_node_was_killed_is_not() {
+        let second = Duration::from_secs(1);
+        let bounds = Bounds { lease: second, session_timeout: second, call: second, heartbeat: second };
+        let book = Book::new(1, bounds);
+        let life = Life { node: 0, number: 0 };
+        let mut call = Box::pin(book.call(life, second, ("an answer", 3 * second), pending::<()>()));
+        let waits = call.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        assert!(waits.is_pending());
+        book.check(second + 3 * second + CALL_SLACK).unwrap();
+        assert_eq!(book.check(5 * second + CALL_SLACK).unwrap_err().property, "completion");
+        drop(call);
+        book.check(5 * second + CALL_SLACK).unwrap();
+    }
+
+    #[test]
+    fn the_first_violation_is_told_once() {
+        let second = Duration::from_secs(1);
+        let book =
+            Book::new(1, Bounds { lease: second, session_timeout: second, call: second, heartbeat: second });
+        book.write(|_| Err(Violation::new("caches", "first")));
+        book.write(|_| Err(Violation::new("leaders", "second")));
+        assert_eq!(book.check(second).unwrap_err().detail, "first");
+        book.check(second).unwrap();
     }
 }

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use queenright::{Leadership, Token};
+use queenright::Token;
 
 use crate::checkers::{Life, Violation};
 
 /// Who believes to lead, and what the guarded resource has seen.
 #[derive(Default)]
 pub(super) struct Leaders {
-    believers: BTreeMap<Life, Leadership>,
+    believers: BTreeMap<Life, Belief>,
     resource: Resource,
 }
+
+/// Says whether it still holds.
+pub(super) type Belief = Box<dyn Fn() -> bool + Send>;
 
 /// Something that refuses tokens lower than one that it has seen.
 #[derive(Default)]
@@ -20,13 +23,13 @@ struct Resource {
 }
 
 impl Leaders {
-    pub(super) fn elected(&mut self, life: Life, leadership: Leadership) -> Result<(), Violation> {
-        self.believers.insert(life, leadership);
+    pub(super) fn elected(&mut self, life: Life, belief: Belief) -> Result<(), Violation> {
+        self.believers.insert(life, belief);
         self.check()
     }
 
     /// Nothing of the term runs any more.
-    pub(super) fn stopped(&mut self, life: Life) -> Option<Leadership> {
+    pub(super) fn stopped(&mut self, life: Life) -> Option<Belief> {
         self.believers.remove(&life)
     }
 
@@ -42,7 +45,7 @@ impl Leaders {
     }
 
     pub(super) fn leading(&self) -> impl Iterator<Item = Life> {
-        self.believers.iter().filter(|(_, leadership)| leadership.is_valid()).map(|(life, _)| *life)
+        self.believers.iter().filter(|(_, holds)| holds()).map(|(life, _)| *life)
     }
 
     pub(super) fn acts(&mut self, life: Life, token: Token, is_valid: bool) -> Result<(), Violation> {
@@ -72,6 +75,18 @@ mod tests {
     use queenright_core::Zxid;
 
     use super::*;
+
+    #[test]
+    fn two_who_believe_at_once_are_seen_also_when_one_of_them_should_have_stopped_long_ago() {
+        let (a, b) = (Life { node: 0, number: 0 }, Life { node: 1, number: 0 });
+        let mut leaders = Leaders::default();
+        leaders.elected(a, Box::new(|| false)).unwrap();
+        leaders.elected(b, Box::new(|| true)).unwrap();
+        assert_eq!(leaders.elected(a, Box::new(|| true)).unwrap_err().property, "exclusive belief");
+        assert!(leaders.check().is_err());
+        leaders.stopped(b);
+        leaders.check().unwrap();
+    }
 
     #[test]
     fn a_leader_with_a_lower_token_is_seen_and_a_late_one_is_refused() {

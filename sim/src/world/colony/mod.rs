@@ -13,7 +13,7 @@ mod traffic;
 use std::sync::Arc;
 use std::time::Duration;
 
-use queenright::LinkConfig;
+use queenright::{Config, LinkConfig};
 
 use self::book::Book;
 use super::failure::Failure;
@@ -35,6 +35,17 @@ const CLOCK_PPM_MAX: u64 = 2_500;
 /// # Errors
 /// The first property that did not hold.
 pub fn run(simulation: Simulation) -> Result<Report, Box<Failure>> {
+    run_with(simulation, |config| config)
+}
+
+/// The same with nodes that are configured in another way.
+///
+/// # Errors
+/// The first property that did not hold.
+pub fn run_with(
+    simulation: Simulation,
+    reconfigure: impl Fn(Config) -> Config + 'static,
+) -> Result<Report, Box<Failure>> {
     let mut draw = Draw::new(simulation.seed(), LABEL);
     let nodes = u8::try_from(draw.between(2, NODES_MAX)).unwrap_or(2);
     let servers = draw.pick(&[1, 1, 3, 3, 5]);
@@ -66,6 +77,7 @@ pub fn run(simulation: Simulation) -> Result<Report, Box<Failure>> {
                 .with_request_timeout(bounds.call)
                 .with_connect_timeout(bounds.call * 3)
         })
+        .configure(reconfigure)
         .random_faults();
     for node in 0..nodes {
         let ppm = i32::try_from(draw.below(2 * CLOCK_PPM_MAX)).unwrap_or(0);

@@ -115,4 +115,27 @@ mod tests {
         assert_eq!(receive(letter(1, 4)).unwrap_err().property, "messages without a gap");
         assert_eq!(receive(letter(3, 2)).unwrap_err().property, "messages without a gap");
     }
+
+    #[test]
+    fn a_monitor_that_fires_twice_or_for_another_or_that_was_never_set_is_seen() {
+        let life = Life { node: 1, number: 0 };
+        let monitor = |number: u64| serde_json::from_str::<MonitorRef>(&number.to_string()).unwrap();
+        let mut traffic = Traffic::default();
+        for number in 1..=2 {
+            traffic.monitors(life, monitor(u64::from(number)), &pid(number)).unwrap();
+        }
+        traffic.fired(life, monitor(1), &pid(1)).unwrap();
+        assert_eq!(traffic.silent(life).collect::<Vec<_>>(), [&pid(2)]);
+        let mut wrong = |life, number, of| {
+            assert_eq!(
+                traffic.fired(life, monitor(number), &pid(of)).unwrap_err().property,
+                "monitors fire once"
+            );
+        };
+        wrong(life, 1, 1);
+        wrong(life, 2, 1);
+        wrong(life, 3, 1);
+        wrong(Life { node: 1, number: 1 }, 2, 2);
+        assert!(traffic.monitors(life, monitor(2), &pid(3)).is_err(), "a reference is one monitor's");
+    }
 }
