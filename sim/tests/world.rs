@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use queenright::SessionStatus;
+use queenright::mutation::Mutation;
+use queenright_sim::timeline::{Fate, Kind, Lane, Row, Timeline};
 use queenright_sim::world::{colony, run_seed};
 use queenright_sim::{Failure, Fault, Place, Report, Simulation};
 
@@ -182,4 +186,87 @@ fn a_service_that_panics_is_a_failure_and_one_that_gives_up_is_started_again() {
 fn a_fault_of_a_machine_that_does_not_exist_is_refused() {
     let fault = Fault::Isolate { place: Place::Server(2) };
     let _ = Simulation::new(1).fault(SECOND.., fault).run(|_| async { Ok(()) });
+}
+
+/// What the checkers of whole nodes say without a guard, and a seed with which they say it (or one of the next).
+const MISSED: [(Mutation, &str, u64); 15] = [
+    (Mutation::SentTwice, "messages in order", 0),
+    (Mutation::Overtaking, "messages without a gap", 0),
+    (Mutation::LossNotTold, "messages without a gap", 0),
+    (Mutation::NodeDownNotTold, "monitors fire", 4),
+    (Mutation::DeathToldTwice, "monitors fire once", 0),
+    (Mutation::DeathOfAnother, "monitors fire once", 0),
+    (Mutation::NoRedial, "messages flow", 0),
+    (Mutation::EndlessTerm, "exclusive belief", 0),
+    (Mutation::FallingTokens, "rising tokens", 0),
+    (Mutation::EndlessProcess, "one process of a global", 0),
+    (Mutation::ElectedNotTold, "leaders", 0),
+    (Mutation::NeverReady, "members", 0),
+    (Mutation::EndlessCall, "completion", 0),
+    (Mutation::StaleDirectory, "caches", 3),
+    (Mutation::StaleHolder, "caches", 0),
+];
+
+#[test]
+fn each_guard_of_whole_nodes_is_missed_when_it_is_taken_out() {
+    /// Other seeds do as well: one more fault in a plan, and it is another.
+    const SEEDS: u64 = 12;
+    let guards: Vec<Mutation> = MISSED.iter().map(|(guard, ..)| *guard).collect();
+    assert_eq!(guards, Mutation::ALL, "all of them, in this order");
+    for (guard, property, first) in MISSED {
+        let violation =
+            |seed| colony::run_with(Simulation::new(seed), move |config| config.without(Some(guard))).err();
+        let failure = (first..first + SEEDS).find_map(violation);
+        let failure = failure.unwrap_or_else(|| panic!("nobody misses {guard:?}"));
+        assert_eq!(failure.property(), property, "without {guard:?}: {failure}");
+    }
+}
+
+fn drawn(seed: u64) -> (Report, Timeline) {
+    let drawn = Rc::new(RefCell::new(Timeline::default()));
+    let taken = Rc::clone(&drawn);
+    let simulation = Simulation::new(seed).timeline(move |timeline| *taken.borrow_mut() = timeline);
+    let report = told(colony::run(simulation));
+    (report, drawn.take())
+}
+
+#[test]
+fn a_picture_of_whole_nodes_shows_sessions_roles_and_what_became_of_messages() {
+    let seed = 2;
+    let (report, timeline) = drawn(seed);
+    assert_eq!(report, told(colony::run(Simulation::new(seed))), "drawing changes nothing");
+    assert_eq!(drawn(seed).1, timeline, "and is the same each time");
+    let ruler =
+        timeline.rulers.iter().find(|ruler| timeline.globals[ruler.global as usize] == "sweeper").unwrap();
+    assert_eq!((ruler.overlap, ruler.truth.is_empty()), (0, false));
+    for node in 0..timeline.nodes {
+        let rows: BTreeSet<Row> =
+            timeline.spans.iter().filter(|span| span.lane == Lane::Node(node)).map(|span| span.row).collect();
+        assert!(rows.contains(&Row::Process) && rows.contains(&Row::Session), "node {node}: {rows:?}");
+    }
+    let leads = timeline.spans.iter().filter(|span| span.state == "leads" && span.text.contains("token 0x"));
+    assert!(leads.count() > 0, "somebody leads, and its token is told");
+    assert!(
+        timeline.events.iter().any(|event| event.kind == Kind::Change && event.text.contains("/term is at"))
+    );
+    let mail = || {
+        let is_node = |lane| matches!(lane, Lane::Node(_));
+        timeline.messages.iter().filter(move |message| is_node(message.from) && is_node(message.to))
+    };
+    let mut fates = [0; 3];
+    for message in mail() {
+        let end = message.ended.map(|event| timeline.events[event as usize].kind);
+        let (fate, kinds): (usize, &[Option<Kind>]) = match message.fate {
+            Fate::Arrived => (0, &[Some(Kind::Received), Some(Kind::Ping)]),
+            Fate::Lost => (1, &[Some(Kind::Lost), Some(Kind::Ping)]),
+            Fate::Travelling => (2, &[None]),
+            Fate::Unheard => panic!("nothing answers it: {message:?}"),
+        };
+        assert!(kinds.contains(&end), "{message:?}");
+        assert!(timeline.events[message.sent as usize].lane == message.from);
+        fates[fate] += 1;
+    }
+    let [arrived, lost, travelling] = fates;
+    assert!(arrived > 500 && lost > 0 && travelling < 50, "{fates:?}");
+    assert!(mail().any(|message| message.text.contains("Watch { target")), "signals are told, too");
 }

@@ -15,6 +15,8 @@ pub(crate) mod report;
 pub(crate) mod shrink;
 mod subject;
 pub(crate) mod world;
+#[cfg(all(feature = "mutations", feature = "world"))]
+mod world_mutants;
 pub(crate) mod zookeeper;
 
 use clap::{Parser, Subcommand};

@@ -1,6 +1,7 @@
 //! `queenright-sim world`: whole nodes on a simulated network.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 #[cfg(not(feature = "world"))]
 use std::process::ExitCode;
 
@@ -28,6 +29,16 @@ pub(crate) struct Settings {
     #[arg(long)]
     pub(crate) trace: bool,
 
+    /// Take the guards of whole nodes out, one at a time, until a seed misses them: a table of which property does not hold then,
+    /// after how many seeds.
+    #[cfg(feature = "mutations")]
+    #[arg(long, conflicts_with_all = ["trace", "jobs", "format"])]
+    pub(crate) mutants: bool,
+
+    /// Run the first seed alone, and draw it: one HTML file that needs no network.
+    #[arg(long, value_name = "FILE", conflicts_with = "trace")]
+    pub(crate) timeline: Option<PathBuf>,
+
     /// How many processes. [default: one for each core]
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
@@ -51,12 +62,17 @@ pub(crate) use engine::run;
 
 #[cfg(feature = "world")]
 mod engine {
+    use std::cell::RefCell;
     use std::ops::Range;
+    use std::path::Path;
     use std::process::{Command, ExitCode, Stdio};
+    use std::rc::Rc;
     use std::sync::{Mutex, MutexGuard, PoisonError};
     use std::time::Instant;
 
+    use queenright_sim::Simulation;
     use queenright_sim::explorer::Tally;
+    use queenright_sim::timeline::{Timeline, page};
     use queenright_sim::world::{Failure, Report, colony, run_seed};
     use serde::Deserialize;
     use serde_json::json;
@@ -64,6 +80,7 @@ mod engine {
     use super::Settings;
     use crate::cli::explore::{Progress, cores};
     use crate::cli::report::{self, Format};
+    use crate::cli::subject;
 
     /// What all seeds came to.
     #[derive(Default)]
@@ -83,8 +100,15 @@ mod engine {
         if settings.trace {
             return Ok(trace(settings.first));
         }
+        if let Some(file) = &settings.timeline {
+            return draw(settings.first, file);
+        }
         let end = settings.first.checked_add(settings.seeds);
         let end = end.ok_or_else(|| "there are not so many seeds after the first one".to_owned())?;
+        #[cfg(feature = "mutations")]
+        if settings.mutants {
+            return Ok(crate::cli::world_mutants::run(&(settings.first..end)));
+        }
         let progress = Progress::new(settings.seeds);
         let begun = Instant::now();
         let campaign = explore(settings, end, &progress)?;
@@ -277,6 +301,25 @@ mod engine {
                 ExitCode::from(report::NOT_DETERMINISTIC)
             }
         }
+    }
+
+    /// Once, with all of its faults.
+    fn draw(seed: u64, file: &Path) -> Result<ExitCode, String> {
+        let drawn = Rc::new(RefCell::new(Timeline::default()));
+        let taken = Rc::clone(&drawn);
+        let simulation = Simulation::new(seed).replay_hint(replay(seed));
+        let ended = colony::run(simulation.timeline(move |timeline| *taken.borrow_mut() = timeline));
+        subject::write(file, &page(&drawn.borrow()))?;
+        Ok(match ended {
+            Ok(report) => {
+                println!("{report}");
+                ExitCode::SUCCESS
+            }
+            Err(failure) => {
+                println!("{failure}");
+                exit_code(&failure)
+            }
+        })
     }
 
     fn exit_code(failure: &Failure) -> ExitCode {

@@ -149,6 +149,11 @@ impl Build {
             What::Sent { way, connection, node, server, letter } => {
                 self.sent(at, *way, *connection, *node, *server, letter);
             }
+            What::Mailed { way, connection, from, to, letter } => {
+                let (kind, text) = (kind_of(letter, Kind::Sent), format!("sends {}", letter.text));
+                let sent = self.in_order(at, *from, kind, text, Vec::new());
+                self.set_out(*way, *connection, (Lane::Node(*from), Lane::Node(*to)), sent, letter);
+            }
             What::Arrived { way, connection } => self.arrived(at, *way, *connection),
             What::Lost { way, connection, kept } => self.lost(at, *way, *connection, *kept),
             What::Changed { server, path, zxid, version } => {
@@ -311,6 +316,11 @@ impl Build {
                 (other, lane, event)
             }
         };
+        self.set_out(way, connection, (from, to), sent, letter);
+    }
+
+    /// A message is under way from now on.
+    fn set_out(&mut self, way: Way, connection: u64, (from, to): (Lane, Lane), sent: u32, letter: &Letter) {
         let Letter { text, writes, is_ping: ping, .. } = letter.clone();
         let fate = Fate::Travelling;
         self.timeline.messages.push(Message { from, to, sent, ended: None, fate, writes, ping, text });

@@ -128,6 +128,19 @@ pub enum What {
         /// What it says.
         letter: Letter,
     },
+    /// One node writes to another.
+    Mailed {
+        /// Which way: up from the node that dialled.
+        way: Way,
+        /// On which connection.
+        connection: u64,
+        /// Who.
+        from: u8,
+        /// To whom.
+        to: u8,
+        /// What it says.
+        letter: Letter,
+    },
     /// The first message of those under way on a connection has arrived.
     Arrived {
         /// Which way.
@@ -260,7 +273,8 @@ impl Recording {
         self.moments.push(Moment { at, step: self.step, what });
     }
 
-    fn look(&mut self, at: Instant, server: u8, tree: &Tree) {
+    /// A server may have applied something.
+    pub(crate) fn look(&mut self, at: Instant, server: u8, tree: &Tree) {
         let mut before = self.seen.remove(&server).unwrap_or_default();
         let mut changes = Vec::new();
         let mut now = BTreeMap::new();

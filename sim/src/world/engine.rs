@@ -8,14 +8,16 @@ use std::time::Duration;
 use queenright_core::Instant;
 use turmoil::Sim;
 
+use super::drawn::Lived;
 use super::fault::{Fault, Place, Strike};
 use super::links::Links;
 use super::member::Member;
 use super::server;
 use super::shared::Shared;
 use super::simulation::{Check, Settings};
-use crate::checkers::Violation;
+use crate::checkers::{Life, Violation};
 use crate::explorer::trace::Tracing;
+use crate::timeline::What;
 use crate::zookeeper::{ServerConfig, ServerId};
 
 /// A service that gave up is started again after this pause, as a supervisor would.
@@ -154,9 +156,13 @@ impl<'a> Engine<'a> {
                 let strike = self.strikes[index];
                 if strike.from == at {
                     self.shared.note(&(index, 0_u8), |line| write!(line, "FAULT {index}: {}", strike.fault));
+                    self.shared
+                        .record(|| What::Fault { node: strike.fault.node(), text: strike.fault.to_string() });
                     self.happen(now, strike.fault);
                 } else if strike.until == Some(at) {
                     self.shared.note(&(index, 1_u8), |line| write!(line, "OVER {index}: {}", strike.fault));
+                    self.shared
+                        .record(|| What::Fault { node: None, text: format!("over: {}", strike.fault) });
                 }
             }
             let active = || self.strikes.iter().filter(move |strike| strike.is_active(at));
@@ -296,6 +302,7 @@ where
         *count - 1
     };
     shared.note(&(node, life), |line| write!(line, "node-{node} starts, life {life}"));
+    let lived = Lived::begin(&shared, Life { node, number: life });
     match service(Member::new(Arc::clone(&shared), node, life, clock_ppm, &config)).await {
         Ok(()) => {
             shared.note(&node, |line| write!(line, "node-{node} has ended"));
@@ -308,6 +315,7 @@ where
             shared.lock().restarts.insert(node, again_at);
         }
     }
+    drop(lived);
     // The host goes on: what the service left behind runs until it is killed.
     pending().await
 }

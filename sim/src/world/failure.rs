@@ -16,6 +16,13 @@ pub(super) struct Broken {
     pub(super) at: Duration,
 }
 
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { property, detail, at } = self;
+        write!(f, "{property} at {at:?}: {detail}")
+    }
+}
+
 /// A property that did not hold, and what led to it.
 #[derive(Clone, Debug)]
 pub struct Failure {

@@ -137,6 +137,14 @@ impl Fault {
         }
     }
 
+    /// A node that it strikes, if it does.
+    pub(super) fn node(&self) -> Option<u8> {
+        self.places().into_iter().find_map(|place| match place {
+            Place::Node(node) => Some(node),
+            Place::Server(_) => None,
+        })
+    }
+
     /// The machines that it names.
     pub(super) fn places(&self) -> Vec<Place> {
         match *self {
@@ -146,6 +154,16 @@ impl Fault {
             Self::Bounce { node } | Self::Expire { node } => vec![Place::Node(node)],
             Self::Lag { server } | Self::Lead { server } => vec![Place::Server(server)],
         }
+    }
+}
+
+impl Place {
+    /// The machine of this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let node = name.strip_prefix("node-").and_then(|number| number.parse().ok()).map(Self::Node);
+        let server =
+            || name.strip_prefix("zookeeper-").and_then(|number| number.parse().ok()).map(Self::Server);
+        node.or_else(server)
     }
 }
 

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use queenright::adapter::NativeClient;
 use queenright::port::Host;
-use queenright::{Client, Config, Error, Node};
+use queenright::{Client, Config, Error, Name, Node};
 
+use super::drawn::Observed;
 use super::ports::{Ports, Wires};
 use super::shared::Shared;
+use crate::checkers::Life;
+use crate::timeline::{Belief, What};
 
 /// Where nodes listen.
 const PORT: u16 = 4711;
@@ -117,9 +120,27 @@ impl Member {
         self.shared.fail(property, format!("node-{}: {detail}", self.index));
     }
 
-    fn zookeeper(&self, config: &Config) -> Result<Box<NativeClient>, Error> {
+    /// What becomes of its belief to lead, for the timeline.
+    pub(super) fn believes(&self, change: impl FnOnce() -> Belief) {
+        self.shared.record(|| What::Believes { life: self.whole_life(), change: change() });
+    }
+
+    /// It stands for a global from now on, for the timeline.
+    pub(super) fn stands(&self, global: &Name) {
+        self.shared.record(|| {
+            let (stands, text) = (Some(global.clone()), format!("campaign for {global}"));
+            What::Did { life: self.whole_life(), stands, text }
+        });
+    }
+
+    pub(super) const fn whole_life(&self) -> Life {
+        Life { node: self.index, number: self.life }
+    }
+
+    fn zookeeper(&self, config: &Config) -> Result<Box<Observed>, Error> {
         let network = Arc::new(Wires(Arc::clone(&self.ports)));
-        Ok(Box::new(NativeClient::new(config, network, self.ports.clone())?))
+        let client = NativeClient::new(config, network, self.ports.clone())?;
+        Ok(Box::new(Observed { client, shared: Arc::clone(&self.shared), life: self.whole_life() }))
     }
 }
 

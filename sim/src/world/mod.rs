@@ -15,6 +15,7 @@
 
 mod alone;
 pub mod colony;
+mod drawn;
 mod engine;
 mod explore;
 mod failure;
@@ -26,6 +27,7 @@ mod random;
 mod server;
 mod shared;
 mod simulation;
+mod wiretap;
 
 pub use explore::{Explored, SEED_VARIABLE, run_seed};
 pub use failure::Failure;

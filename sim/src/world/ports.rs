@@ -13,8 +13,11 @@ use queenright_core::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use turmoil::net::{TcpListener, TcpStream};
 
+use super::drawn::Drawn;
+use super::fault::Place;
 use super::shared::Shared;
 use crate::explorer::mix::mix;
+use crate::timeline::Way;
 
 /// The ports of one life of one node.
 pub(super) struct Ports {
@@ -70,7 +73,7 @@ impl Network for Wires {
                 Ok(_) => write!(line, "node-{} connects to {address}", self.0.node),
                 Err(error) => write!(line, "node-{} cannot connect to {address}: {error}", self.0.node),
             });
-            Ok(Box::new(Watched { stream: stream?, wires: self.clone() }) as Box<dyn Connection>)
+            Ok(Box::new(Watched::new(stream?, self.clone(), Way::Up)) as Box<dyn Connection>)
         })
     }
 }
@@ -88,7 +91,7 @@ impl Listener for Bound {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<(Box<dyn Connection>, SocketAddr)>> {
         Box::pin(async move {
             let (stream, from) = self.listener.accept().await?;
-            Ok((Box::new(Watched { stream, wires: self.wires.clone() }) as Box<dyn Connection>, from))
+            Ok((Box::new(Watched::new(stream, self.wires.clone(), Way::Down)) as Box<dyn Connection>, from))
         })
     }
 }
@@ -97,9 +100,17 @@ impl Listener for Bound {
 struct Watched {
     stream: TcpStream,
     wires: Wires,
+    /// For the timeline, if one is drawn.
+    drawn: Option<Drawn>,
 }
 
 impl Watched {
+    /// A connection on which this end writes in the direction of `way`.
+    fn new(stream: TcpStream, wires: Wires, way: Way) -> Self {
+        let drawn = Drawn::begin(&wires.0.shared, &stream, Place::Node(wires.0.node), way);
+        Self { stream, wires, drawn }
+    }
+
     fn note(&self, direction: &str, bytes: &[u8]) {
         let Ports { shared, node, .. } = &*self.wires.0;
         shared.note(&(node, direction, bytes), |line| {
@@ -118,6 +129,9 @@ impl AsyncRead for Watched {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         self.note("<-", &buf.filled()[before..]);
+        if let Some(drawn) = &mut self.drawn {
+            drawn.read(&buf.filled()[before..]);
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -126,6 +140,9 @@ impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let count = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
         self.note("->", &buf[..count]);
+        if let Some(drawn) = &mut self.drawn {
+            drawn.written(&buf[..count]);
+        }
         Poll::Ready(Ok(count))
     }
 

@@ -7,7 +7,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 use turmoil::net::{TcpListener, TcpStream};
 
+use super::drawn::Drawn;
+use super::fault::Place;
 use super::shared::Shared;
+use crate::timeline::Way;
 use crate::zookeeper::{ConnectionId, ServerId};
 
 /// Where servers listen.
@@ -27,10 +30,11 @@ pub(super) async fn serve(shared: Arc<Shared>, server: ServerId) -> turmoil::Res
 /// One connection, to its end, also that of a crash.
 async fn attend(shared: Arc<Shared>, server: ServerId, mut socket: TcpStream) {
     let Ok(peer) = socket.peer_addr() else { return };
+    let mut drawn = Drawn::begin(&shared, &socket, Place::Server(server.0), Way::Down);
     let (conn, task) = shared.accept(server, peer);
     let open = Open { shared, conn };
     // An error is the end of the connection, too.
-    let _ = converse(&open.shared, conn, &mut socket, &task).await;
+    let _ = converse(&open.shared, conn, &mut socket, &task, &mut drawn).await;
 }
 
 struct Open {
@@ -49,11 +53,15 @@ async fn converse(
     conn: ConnectionId,
     socket: &mut TcpStream,
     task: &Notify,
+    drawn: &mut Option<Drawn>,
 ) -> io::Result<()> {
     let mut buffer = vec![0; READ_LEN];
     loop {
         let output = shared.lock().endpoint.transmit(conn).to_vec();
         if !output.is_empty() {
+            if let Some(drawn) = drawn {
+                drawn.written(&output);
+            }
             socket.write_all(&output).await?;
             shared.change(|now, endpoint| endpoint.transmitted(now, conn, output.len()));
             continue;
@@ -72,6 +80,9 @@ async fn converse(
                 let len = read?;
                 if len == 0 {
                     return Ok(());
+                }
+                if let Some(drawn) = drawn {
+                    drawn.read(&buffer[..len]);
                 }
                 shared.change(|now, endpoint| endpoint.receive(now, conn, &buffer[..len]));
             }

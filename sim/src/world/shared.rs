@@ -11,8 +11,10 @@ use queenright_core::{Instant, SessionId};
 use tokio::sync::Notify;
 
 use super::failure::Broken;
+use super::fault::Place;
 use crate::endpoint::Endpoint;
 use crate::explorer::trace::{Trace, Tracing};
+use crate::timeline::{Recording, What};
 use crate::zookeeper::{ConnectionId, Ensemble, ServerConfig, ServerId};
 
 /// Shared by everything that runs in one simulation, all of it on one thread.
@@ -37,6 +39,10 @@ pub(super) struct State {
     /// Open connections of nodes: which server, which node, and whom to wake.
     connections: BTreeMap<ConnectionId, Connection>,
     connection_count: u64,
+    /// What a timeline is drawn of, if one is wanted.
+    pub(super) recording: Option<Recording>,
+    /// The numbers that connections have in it, by who dialled.
+    numbers: BTreeMap<SocketAddr, u64>,
     /// The servers' time: hosts run one after the other, each from the beginning of a tick to its end.
     server_now: Instant,
 }
@@ -58,6 +64,8 @@ impl Shared {
             done: std::collections::BTreeSet::new(),
             connections: BTreeMap::new(),
             connection_count: 0,
+            recording: None,
+            numbers: BTreeMap::new(),
             server_now: Instant::ORIGIN,
         };
         Self { seed, elapsed_nanos: AtomicU64::new(0), state: Mutex::new(state) }
@@ -103,13 +111,37 @@ impl Shared {
         let now = state.server_now;
         let result = act(now, &mut state.endpoint);
         state.wake();
+        state.look();
         result
+    }
+
+    /// Writes down what happened, if a timeline is wanted.
+    pub(super) fn record(&self, what: impl FnOnce() -> What) {
+        let now = self.now();
+        if let Some(recording) = &mut self.lock().recording {
+            recording.begin_step();
+            recording.push(now, what());
+        }
+    }
+
+    /// Whether a timeline is wanted.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.lock().recording.is_some()
+    }
+
+    /// The number of a connection, which both of its ends find by who dialled.
+    pub(super) fn number_of(&self, dialler: SocketAddr) -> u64 {
+        let mut state = self.lock();
+        let next = state.numbers.len() as u64;
+        *state.numbers.entry(dialler).or_insert(next)
     }
 
     /// A client has connected.
     pub(super) fn accept(&self, server: ServerId, peer: SocketAddr) -> (ConnectionId, Arc<Notify>) {
-        let node = turmoil::reverse_lookup(peer.ip())
-            .and_then(|name| name.strip_prefix("node-").and_then(|number| number.parse().ok()));
+        let node = match turmoil::reverse_lookup(peer.ip()).as_deref().and_then(Place::named) {
+            Some(Place::Node(node)) => Some(node),
+            Some(Place::Server(_)) | None => None,
+        };
         let task = Arc::new(Notify::new());
         let conn = {
             let mut state = self.lock();
@@ -148,6 +180,15 @@ impl Shared {
 }
 
 impl State {
+    /// Writes down what servers have applied.
+    fn look(&mut self) {
+        let Some(recording) = &mut self.recording else { return };
+        let ensemble = self.endpoint.ensemble();
+        for server in ensemble.servers() {
+            recording.look(self.server_now, server.0 - 1, ensemble.tree(server));
+        }
+    }
+
     fn wake(&mut self) {
         while let Some(conn) = self.endpoint.poll_ready() {
             if let Some(connection) = self.connections.get(&conn) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use queenright::{ClientKind, Config};
 
 use super::alone;
+use super::drawn;
 use super::engine::Engine;
 use super::failure::Failure;
 use super::fault::{Fault, Place, Strike};
@@ -16,6 +17,7 @@ use super::random;
 use super::server;
 use crate::checkers::Violation;
 use crate::explorer::trace::Tracing;
+use crate::timeline::{Recording, Timeline};
 
 /// Nodes that run a service of yours, on queenright, with ZooKeeper servers, on a network where things go wrong.
 ///
@@ -53,6 +55,7 @@ pub struct Simulation {
     selection: Selection,
     tracing: Tracing,
     replay: Option<String>,
+    timeline: Option<Box<dyn FnOnce(Timeline)>>,
 }
 
 /// What a run depends on, beside its faults.
@@ -118,6 +121,7 @@ impl Simulation {
             selection: Selection::default(),
             tracing: Tracing::Last,
             replay: None,
+            timeline: None,
         }
     }
 
@@ -229,6 +233,15 @@ impl Simulation {
         self
     }
 
+    /// Draws the run, whether anything is wrong or not: `take` is given the picture when it is over.
+    /// `timeline::page`, with the feature `cli`, makes a page of it. Messages are drawn as they pass the network: what waits inside
+    /// of a node is not seen.
+    #[must_use]
+    pub fn timeline(mut self, take: impl FnOnce(Timeline) + 'static) -> Self {
+        self.timeline = Some(Box::new(take));
+        self
+    }
+
     /// Runs `service` on every node, from each of its starts until it ends or its node is killed. One that returns an error is
     /// started again after a second, as a supervisor would; one that panics ends the simulation as a failure.
     ///
@@ -259,15 +272,24 @@ impl Simulation {
         let strikes = faults.iter().map(|(_, strike)| *strike).collect();
         let _alone = alone::begin();
         let mut engine = Engine::new(&self.settings, strikes, self.tracing, service);
+        if self.timeline.is_some() {
+            engine.shared.lock().recording = Some(Recording::default());
+        }
         engine.run(&mut self.checks, &mut self.finally);
         let (shared, elapsed) = (Arc::clone(&engine.shared), engine.elapsed());
-        let (broken, trace) = {
+        let (broken, trace, recording) = {
             let mut state = shared.lock();
             let trace = std::mem::replace(&mut state.trace, crate::explorer::trace::Trace::new(Tracing::Off));
-            (state.broken.take(), trace)
+            (state.broken.take(), trace, state.recording.take())
         };
         // What ends with the hosts is no part of the run.
         drop(engine);
+        if let (Some(take), Some(recording)) = (self.timeline, recording) {
+            let strikes: Vec<String> = faults.iter().map(|(_, strike)| format!("\n{strike}")).collect();
+            let plan = format!("{}\nfaults: {}{}", self.settings, strikes.len(), strikes.concat());
+            let violation = broken.as_ref().map(ToString::to_string);
+            take(drawn::draw(&self.settings, plan, violation, &recording));
+        }
         match broken {
             None => Ok(Report {
                 seed: self.settings.seed,

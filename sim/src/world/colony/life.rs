@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use queenright::{
-    Client, CreateMode, MonitorRef, Node, Path, Process, ProcessId, ProcessMonitorNotification, Version,
-    Write,
+    Client, CreateMode, MonitorRef, Name, Node, Path, Process, ProcessId, ProcessMonitorNotification,
+    Version, Write,
 };
+use queenright_core::Instant;
 use tokio::time::sleep;
 
 use super::audit::View;
@@ -17,6 +18,7 @@ use super::book::Book;
 use super::desks::Desk;
 use super::traffic::Letter;
 use crate::checkers::Life;
+use crate::timeline::Belief;
 use crate::world::member::Member;
 
 /// The service that everybody offers, and the globals that everybody wants.
@@ -41,7 +43,7 @@ struct Own {
 
 /// One life of a node: it ends when it is killed, or by an error.
 pub(super) async fn live(member: Member, book: Arc<Book>) -> Result<(), Box<dyn Error>> {
-    let life = Life { node: member.index(), number: member.life() };
+    let life = member.whole_life();
     let own = Own { life, member, book };
     let start = own.member.node();
     let node = own.book.call(life, own.now(), ("its start", own.book.bounds.call * 4), start).await?;
@@ -138,16 +140,25 @@ async fn send(own: Own, mut process: Process) {
 
 /// Stands for a global, and does its work while it leads.
 async fn lead(own: &Own, client: &Client) -> Result<(), Box<dyn Error>> {
-    let tally = Path::new("/tally")?;
+    let (tally, global) = (Path::new("/tally")?, Name::new(SWEEPER)?);
+    own.member.stands(&global);
     let mut candidacy = own.call("a candidacy", client.campaign(SWEEPER, vec![own.life.node])).await?;
     loop {
         let leadership = candidacy.elected().await?;
         own.member.say(format_args!("leads with token {}", leadership.token()));
+        let until = || Instant::ORIGIN.after(own.now() + leadership.valid_for());
         let believing = own.book.believe(own.life, &leadership);
         let token = leadership.token();
+        let mut told_until = until();
+        own.member.believes(|| Belief::Elected { global: global.clone(), token, until: told_until });
         let mut acts = 0_u32;
         while leadership.is_valid() {
             own.book.act(own.life, token, leadership.is_valid());
+            // Less is how far this node's clock is from true.
+            if until() > told_until.after(ACT_EVERY) {
+                told_until = until();
+                own.member.believes(|| Belief::Extended { until: told_until });
+            }
             acts += 1;
             if acts.is_multiple_of(GUARDED_EVERY) {
                 let data = token.0.0.to_be_bytes().to_vec();
@@ -162,6 +173,7 @@ async fn lead(own: &Own, client: &Client) -> Result<(), Box<dyn Error>> {
             tokio::select! {
                 biased;
                 () = leadership.stopping().cancelled() => {
+                    own.member.believes(|| Belief::Stopping { global: global.clone(), deadline: until() });
                     // It takes its time, of which there is some.
                     sleep(leadership.valid_for() / 2).await;
                     break;
@@ -170,6 +182,7 @@ async fn lead(own: &Own, client: &Client) -> Result<(), Box<dyn Error>> {
             }
         }
         own.member.say("leads no more");
+        own.member.believes(|| Belief::Revoked { global: global.clone() });
         drop(believing);
         drop(leadership);
     }
