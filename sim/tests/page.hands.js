@@ -12,6 +12,7 @@
   const drag = (ax, ay, bx, by) => {
     pointer('pointerdown', ax, ay);
     for (let part = 1; part <= 10; part++) pointer('pointermove', ax + (bx - ax) * part / 10, ay + (by - ay) * part / 10);
+    draw();
     pointer('pointerup', bx, by);
   };
   const wheel = (px, py, by) => {
