@@ -16,7 +16,8 @@
 //! nothing heard in between, decides alone: it says whose the znode is, and what comes after it is told. A znode
 //! is ours if and only if the current session owns it; the name is this node's own, so no other session of this
 //! node can have made it but one that is dead or dying, and that one is waited for, never adopted (Dubbo 5125).
-//! It is deleted at the version that was read, never blindly.
+//! It is deleted at the version that was read, never blindly. One that is not wanted is gone when it is absent behind a write
+//! that came after its creation, whatever became of that.
 
 use alloc::vec::Vec;
 
@@ -24,7 +25,7 @@ use crate::backoff::{Backoff, salt};
 use crate::ids::{RegistrationId, RequestId, Zxid};
 use crate::layout::Znode;
 use crate::mutation::Mutation;
-use crate::op::{Change, CreateMode, ErrorCode, Op, OpError, Outcome, Reply, Stat};
+use crate::op::{Change, CreateMode, ErrorCode, Op, OpError, Outcome, Reply, Stat, Version};
 use crate::outbox::{Fact, Outbox, Owner, exactly};
 use crate::output::{Directory, Event, RegistrationStatus};
 use crate::path::{Name, Path};
@@ -62,8 +63,9 @@ enum State {
     Creating { create: RequestId, read: RequestId, refusal: Option<ErrorCode> },
     /// A create under a recursive watch. `is_settled`: nothing was heard or wanted since that it could not know of.
     CreatingWatched { create: RequestId, is_settled: bool },
-    /// A read that leaves a watch, perhaps behind a write.
-    Reading { read: RequestId },
+    /// A read that leaves a watch, perhaps behind a write. `is_fenced`: behind one after which nothing of an earlier
+    /// connection can come.
+    Reading { read: RequestId, is_fenced: bool },
     /// The znode is ours, as last read.
     Held { czxid: Zxid, version: i32 },
     /// Somebody else's znode is in the way.
@@ -284,7 +286,14 @@ impl Registration {
             State::CreatingWatched { create, is_settled } if request == create => {
                 self.created(create, outcome, is_settled, out);
             }
-            State::Reading { read } if request == read => self.decide(outcome, None, out),
+            State::Reading { read, is_fenced } if request == read => {
+                let is_absent = outcome == Err(OpError::Refused(ErrorCode::NoNode));
+                if is_absent && !is_fenced && !self.is_wanted() {
+                    self.read_fenced(out);
+                } else {
+                    self.decide(outcome, None, out);
+                }
+            }
             State::Deleting { request: delete } if request == delete => match outcome {
                 Ok(_) | Err(OpError::Refused(ErrorCode::NoNode)) => self.deleted(out),
                 Err(OpError::Refused(ErrorCode::BadVersion))
@@ -479,7 +488,16 @@ impl Registration {
 
     fn read(&mut self, out: &mut Outbox) {
         out.set_timer(Key::Registration(self.id), None);
-        self.state = State::Reading { read: self.request_read(out) };
+        self.state = State::Reading { read: self.request_read(out), is_fenced: false };
+    }
+
+    /// Reads again, behind a write that changes nothing: below an ephemeral there is never a znode. That it is not there is
+    /// no proof that it never comes: its creation may be on its way to a majority still, and neither a `sync` nor a read
+    /// waits for that. A write does.
+    fn read_fenced(&mut self, out: &mut Outbox) {
+        let fence = Op::Delete { path: self.path.join("fence"), version: Version::Any };
+        out.request(Owner::Nobody, fence);
+        self.state = State::Reading { read: self.request_read(out), is_fenced: true };
     }
 
     fn request_read(&self, out: &mut Outbox) -> RequestId {

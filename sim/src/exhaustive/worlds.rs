@@ -120,7 +120,7 @@ pub static WORLDS: [World; 34] = [
         horizon: Duration::from_millis(2_000),
         payload: b"x",
         goals: &[Goal::RegisteredAgain, Goal::SessionLost, Goal::AppliedLate],
-        states: Some(7_759),
+        states: Some(10_468),
         ..TWO
     },
     World {
@@ -131,7 +131,7 @@ pub static WORLDS: [World; 34] = [
         faults: Faults { breaks: 2, expiries: 1, resignations: 1, ..NONE },
         horizon: Duration::from_millis(1_000),
         goals: &[Goal::RegisteredAgain, Goal::SessionLost, Goal::AppliedLate],
-        states: Some(550_063),
+        states: Some(661_724),
         ..TWO
     },
     World {
@@ -143,7 +143,7 @@ pub static WORLDS: [World; 34] = [
         horizon: Duration::from_millis(1_000),
         payload: b"x",
         goals: &[Goal::RegisteredAgain, Goal::SessionLost, Goal::AppliedLate],
-        states: Some(664_650),
+        states: Some(826_097),
         ..TWO
     },
     World {
@@ -236,7 +236,7 @@ pub static WORLDS: [World; 34] = [
         horizon: Duration::from_millis(1_000),
         payload: b"x",
         goals: &[Goal::AppliedLate, Goal::Occupied],
-        states: Some(64_075),
+        states: Some(71_140),
         ..TWO
     },
     World {
@@ -367,7 +367,7 @@ pub static WORLDS: [World; 34] = [
         horizon: Duration::from_millis(1_000),
         payload: b"x",
         goals: &[Goal::AppliedLate],
-        states: Some(607),
+        states: Some(638),
         ..TWO
     },
     World {
@@ -407,7 +407,7 @@ pub static WORLDS: [World; 34] = [
         horizon: Duration::from_millis(200),
         payload: b"x",
         goals: &[Goal::AppliedLate],
-        states: Some(192_828),
+        states: Some(222_840),
         ..TWO
     },
 ];
