@@ -109,7 +109,7 @@ SIMULATOR := cargo run --quiet --locked --release -p queenright-sim --features w
 # Two processes have different addresses and different random hash keys, and two threads share the seeds in another way
 # than one: what depends on any of them shows here.
 DETERMINISM_SEEDS := 100
-WORLD_SEEDS := 20
+WORLD_SEEDS := 100
 .PHONY: determinism
 determinism: ## The same seeds in two processes give the same runs.
 	@run() {
