@@ -191,9 +191,7 @@ impl Plan {
             actions: actions(stream, size, &limits),
         }
     }
-}
 
-impl Plan {
     fn draw_ensemble(seed: u64, size: &Size, stream: &Stream<'_>) -> Self {
         let mut plan = Self::draw(seed, size, stream);
         let mut draw = stream(label::ENSEMBLE);
