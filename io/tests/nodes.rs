@@ -108,7 +108,13 @@ async fn only_names_with_the_prefix_are_published() {
     assert!(one.unregister_zk("private", &private));
     assert!(!one.unregister_zk("private", &private));
     eventually("withdrawn", async || tree.children("/queenright/services/private").await.is_empty()).await;
+    // Again and again, without a look whether it is gone.
+    for _ in 0..20 {
+        soon(one.register_zk("private", &private)).await.unwrap();
+        assert!(one.unregister_zk("private", &private));
+    }
     soon(one.register_zk("private", &private)).await.unwrap();
+    assert_eq!(tree.children("/queenright/services/private").await, [private.to_string()]);
     one.kill(&private, "");
     eventually("its death", async || tree.children("/queenright/services/private").await.is_empty()).await;
     assert!(matches!(two.register_zk("x", &public).await, Err(Error::Register(_))), "not its own process");

@@ -28,13 +28,15 @@ pub(crate) struct Published(Arc<Mutex<BTreeMap<Offer, Arc<Publication>>>>);
 
 #[derive(Debug, Default)]
 struct Publication {
-    /// Nobody wants it any more.
-    withdrawn: CancellationToken,
     /// ZooKeeper has it, or will not have it from this publication.
     settled: CancellationToken,
+    /// Nobody wants it any more.
+    withdrawn: CancellationToken,
+    /// ZooKeeper has forgotten it, so that it can be published again.
+    over: CancellationToken,
 }
 
-/// The right to publish an offer. When it goes the offer is forgotten.
+/// The right to publish an offer, until it goes: only then can the offer be published again.
 pub(crate) struct Publishing {
     offers: Published,
     offer: Offer,
@@ -42,8 +44,8 @@ pub(crate) struct Publishing {
 }
 
 impl Published {
-    /// Begins to publish an offer; `None` when it is published. While somebody else is about it, waits for what becomes of
-    /// that.
+    /// Begins to publish an offer; `None` when it is published. While somebody else is about to publish or to withdraw it,
+    /// waits for what becomes of that.
     pub(crate) async fn begin(&self, service: &Name, pid: &ProcessId) -> Option<Publishing> {
         let offer = (service.clone(), pid.clone());
         loop {
@@ -54,24 +56,26 @@ impl Published {
                 }
                 Entry::Occupied(entry) => Arc::clone(entry.get()),
             };
-            if other.settled.is_cancelled() {
+            if other.withdrawn.is_cancelled() {
+                other.over.cancelled().await;
+            } else if other.settled.is_cancelled() {
                 return None;
+            } else {
+                other.settled.cancelled().await;
             }
-            other.settled.cancelled().await;
         }
     }
 
-    /// Forgets an offer, and lets whoever keeps it withdraw it. Says whether there was one.
+    /// Lets whoever keeps an offer withdraw it. Says whether there was one that nobody had withdrawn.
     pub(crate) fn end(&self, service: &Name, pid: &ProcessId) -> bool {
-        let ended = lock(&self.0).remove(&(service.clone(), pid.clone()));
-        ended.inspect(|publication| publication.end()).is_some()
-    }
-}
-
-impl Publication {
-    fn end(&self) {
-        self.withdrawn.cancel();
-        self.settled.cancel();
+        let offers = lock(&self.0);
+        let publication = offers.get(&(service.clone(), pid.clone()));
+        publication.is_some_and(|publication| {
+            let is_first = !publication.withdrawn.is_cancelled();
+            publication.withdrawn.cancel();
+            publication.settled.cancel();
+            is_first
+        })
     }
 }
 
@@ -89,13 +93,11 @@ impl Publishing {
 
 impl Drop for Publishing {
     fn drop(&mut self) {
-        let mut offers = lock(&self.offers.0);
-        // Not a later publication of the same offer.
-        if offers.get(&self.offer).is_some_and(|current| Arc::ptr_eq(current, &self.publication)) {
-            offers.remove(&self.offer);
+        lock(&self.offers.0).remove(&self.offer);
+        let Publication { settled, withdrawn, over } = &*self.publication;
+        for token in [settled, withdrawn, over] {
+            token.cancel();
         }
-        drop(offers);
-        self.publication.end();
     }
 }
 

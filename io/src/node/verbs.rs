@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use queenright_core::{Directory, Holder, Name};
+use tracing::debug;
 
 use super::{Cluster, Found, Node};
 use crate::error::Error;
@@ -51,7 +52,8 @@ impl Node {
     }
 
     /// Publishes a process of this node as an instance of `service`, whatever its local names are, and returns once
-    /// ZooKeeper has it. It is withdrawn when the process dies, or by [`unregister_zk`](Self::unregister_zk).
+    /// ZooKeeper has it. It is withdrawn when the process dies, or by [`unregister_zk`](Self::unregister_zk); an offer that
+    /// is still on its way out is waited for.
     ///
     /// # Errors
     /// [`Error::Name`]; [`Error::Register`] when the process is dead or lives elsewhere: only its own node sees its death;
@@ -263,7 +265,11 @@ impl Cluster {
                 () = publishing.withdrawn() => {}
                 () = died => {}
             }
-            drop(registration);
+            // Whoever publishes it again waits for that; what takes longer than a request may is withdrawn all the same.
+            if let Err(error) = registration.unregister().await {
+                debug!(%error, "an offer takes its time to go");
+            }
+            drop(publishing);
         });
         Ok(())
     }
