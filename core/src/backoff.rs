@@ -54,3 +54,53 @@ pub(crate) fn mix(x: u64) -> u64 {
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+
+    use super::*;
+    use crate::{Incarnation, Name};
+
+    fn config(incarnation: u128) -> Config {
+        let mut config = Config::new(Name::new("n1").unwrap(), Incarnation(incarnation));
+        config.retry_min = Duration::from_millis(100);
+        config.retry_max = Duration::from_secs(3);
+        config
+    }
+
+    #[test]
+    fn pauses_grow_from_the_least_to_the_greatest_and_begin_anew_after_a_success() {
+        let (mut backoff, config) = (Backoff::default(), config(7));
+        for _ in 0..2 {
+            assert!(backoff.is_calm());
+            for most in [100, 200, 400, 800, 1_600, 3_000, 3_000, 3_000].map(Duration::from_millis) {
+                let pause = backoff.fail(Instant::ORIGIN, &config, 1).since(Instant::ORIGIN);
+                assert!(most / 2 <= pause && pause < most, "{pause:?} of {most:?}");
+                assert!(!backoff.is_calm());
+            }
+            for _ in 0..100 {
+                backoff.fail(Instant::ORIGIN, &config, 1);
+            }
+            backoff.succeed();
+        }
+    }
+
+    /// Whatever two retries differ in, they are not made at the same time.
+    #[test]
+    fn those_who_fail_together_do_not_come_back_together() {
+        let first =
+            |incarnation: u128, salt| Backoff::default().fail(Instant::ORIGIN, &config(incarnation), salt);
+        let nodes: BTreeSet<_> = (0..128).map(|bit| first(1 << bit ^ 1 << 100, 1)).collect();
+        let machines: BTreeSet<_> = (0..64).map(|bit| first(1, 1 << bit)).collect();
+        assert_eq!(nodes.len(), 64, "the halves of an incarnation are folded into one");
+        assert_eq!(machines.len(), 64);
+        let mut backoff = Backoff::default();
+        let mut config = config(1);
+        config.retry_max = config.retry_min;
+        let retries: BTreeSet<_> = (0..30).map(|_| backoff.fail(Instant::ORIGIN, &config, 1)).collect();
+        assert_eq!(retries.len(), 30);
+        assert_ne!(salt("/a"), salt("/b"));
+        assert_ne!(salt("/ab"), salt("/ba"));
+    }
+}

@@ -133,6 +133,55 @@ impl Config {
         if self.clock_rate_ppm >= 100_000 {
             return Err(InvalidConfig::ClockRate { ppm: self.clock_rate_ppm });
         }
+        if self.retry_min.is_zero() || self.retry_min > self.retry_max {
+            return Err(InvalidConfig::Retry { min: self.retry_min, max: self.retry_max });
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NANO: Duration = Duration::from_nanos(1);
+
+    fn check(change: impl FnOnce(&mut Config)) -> Result<(), InvalidConfig> {
+        let mut config = Config::new(Name::new("n1").unwrap(), Incarnation(1));
+        change(&mut config);
+        config.check()
+    }
+
+    #[test]
+    fn limits_are_allowed_and_what_is_beyond_them_is_not() {
+        let (min, max) = (Duration::from_millis(50), Duration::from_secs(3600));
+        for (lease, is_allowed) in [(min - NANO, false), (min, true), (max, true), (max + NANO, false)] {
+            let found = check(|config| *config = config.clone().with_lease(lease));
+            assert_eq!(
+                found,
+                if is_allowed { Ok(()) } else { Err(InvalidConfig::Lease { lease, min, max }) }
+            );
+        }
+        let third = Duration::from_secs(1);
+        for (drain, is_allowed) in [(Duration::ZERO, true), (third, true), (third + NANO, false)] {
+            assert_eq!(check(|config| config.drain = drain).is_ok(), is_allowed, "{drain:?}");
+        }
+        for (ppm, is_allowed) in [(0, true), (99_999, true), (100_000, false)] {
+            assert_eq!(check(|config| config.clock_rate_ppm = ppm).is_ok(), is_allowed, "{ppm}");
+        }
+        for (min, max, is_allowed) in
+            [(Duration::ZERO, third, false), (NANO, NANO, true), (third, third - NANO, false)]
+        {
+            let found = check(|config| (config.retry_min, config.retry_max) = (min, max));
+            assert_eq!(found.is_ok(), is_allowed, "{min:?} {max:?}");
+        }
+    }
+
+    #[test]
+    fn a_term_is_where_its_path_says() {
+        let mut config = Config::new(Name::new("n1").unwrap(), Incarnation(1));
+        config.root = Path::root().join("elsewhere");
+        let path = config.term_path(&Name::new("boss").unwrap());
+        assert_eq!(path.as_str(), "/elsewhere/globals/boss/term");
     }
 }

@@ -133,6 +133,16 @@ pub enum InvalidConfig {
         /// The lease.
         lease: Duration,
     },
+    /// Without a pause a request that fails would be sent again at once, and for ever.
+    #[error(
+        "pauses before a retry from {min:?} to {max:?}: the least must be longer than nothing, and not longer than the greatest"
+    )]
+    Retry {
+        /// The least.
+        min: Duration,
+        /// The greatest.
+        max: Duration,
+    },
     /// The rate bound is not below one tenth.
     #[error("a clock rate bound of {ppm} ppm is not below 100000")]
     ClockRate {

@@ -383,3 +383,19 @@ impl fmt::Display for OpError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn people_read_what_was_asked_and_what_came_of_it() {
+        assert_eq!([Version::Any, Version::Exactly(7)].map(|version| version.to_string()), ["any", "7"]);
+        let code = ErrorCode::BadVersion;
+        let errors = [OpError::Refused(code), OpError::RefusedAt { index: 1, code }, OpError::Unknown];
+        assert_eq!(errors.map(|error| error.to_string()), ["BadVersion", "BadVersion at 1", "Unknown"]);
+        assert_eq!(errors.map(OpError::code), [Some(code), Some(code), None]);
+    }
+}

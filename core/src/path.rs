@@ -1,6 +1,5 @@
 //! Znode paths, and the names that make them up.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
@@ -115,15 +114,19 @@ impl Path {
 
     /// What the paths below this one begin with, and no others; they are neighbours in order.
     pub(crate) fn prefix(&self) -> String {
-        let parent = if self.as_str() == "/" { "" } else { self.as_str() };
-        format!("{parent}/")
+        [self.stem(), "/"].concat()
+    }
+
+    /// What stands before the slash in the paths below this one.
+    fn stem(&self) -> &str {
+        if self.as_str() == "/" { "" } else { self.as_str() }
     }
 
     /// Appends an element that this crate made and knows to be valid.
     pub(crate) fn join(&self, element: &str) -> Self {
         // Its length aside: the names of znodes are names with something behind them.
         debug_assert!(!element.is_empty() && !element.contains('/'), "not an element: {element:?}");
-        Self((self.prefix() + element).into())
+        Self([self.stem(), "/", element].concat().into())
     }
 }
 
