@@ -105,6 +105,7 @@ impl Driver {
         loop {
             while let Some(output) = self.core.poll_output() {
                 trace!(?output);
+                self.host.observe(&output);
                 match output {
                     Output::Request(request) => self.zookeeper.submit(request),
                     Output::Event(Event::Closed) => self.phase = Phase::Closed,

@@ -147,8 +147,10 @@ fn a_small_recording_gives_this_picture() {
     ]);
     let elected = Belief::Elected { global: name("g"), token: Token(Zxid(5)), until: at(12) };
     step(vec![
-        (4, What::Believes { life, change: elected }),
-        (6, What::Believes { life, change: Belief::Extended { until: at(14) } }),
+        (4, What::Believes { life, core: 0, change: elected }),
+        (6, What::Believes { life, core: 0, change: Belief::Extended { until: at(14) } }),
+        // Another client of the same process has a lease of its own.
+        (7, What::Believes { life, core: 1, change: Belief::Extended { until: at(99) } }),
         (9, What::Ended { life }),
     ]);
     let heading = Heading {

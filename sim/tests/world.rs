@@ -236,16 +236,30 @@ fn a_picture_of_whole_nodes_shows_sessions_roles_and_what_became_of_messages() {
     let (report, timeline) = drawn(seed);
     assert_eq!(report, told(colony::run(Simulation::new(seed))), "drawing changes nothing");
     assert_eq!(drawn(seed).1, timeline, "and is the same each time");
-    let ruler =
-        timeline.rulers.iter().find(|ruler| timeline.globals[ruler.global as usize] == "sweeper").unwrap();
-    assert_eq!((ruler.overlap, ruler.truth.is_empty()), (0, false));
     for node in 0..timeline.nodes {
         let rows: BTreeSet<Row> =
             timeline.spans.iter().filter(|span| span.lane == Lane::Node(node)).map(|span| span.row).collect();
         assert!(rows.contains(&Row::Process) && rows.contains(&Row::Session), "node {node}: {rows:?}");
     }
-    let leads = timeline.spans.iter().filter(|span| span.state == "leads" && span.text.contains("token 0x"));
-    assert!(leads.count() > 0, "somebody leads, and its token is told");
+    // Both are seen: a client's global, and one that is a process of a node.
+    for name in ["sweeper", "boss"] {
+        let global = timeline.globals.iter().position(|global| global == name).unwrap() as u32;
+        let ruler = timeline.rulers.iter().find(|ruler| ruler.global == global).unwrap();
+        assert_eq!((ruler.overlap, ruler.truth.is_empty()), (0, false), "{name}");
+        let roles: BTreeSet<&str> = timeline
+            .spans
+            .iter()
+            .filter(|span| span.row == Row::Role(global))
+            .map(|span| span.state.as_str())
+            .collect();
+        assert!(roles.contains("leads") && roles.contains("candidate"), "{name}: {roles:?}");
+        let terms = || timeline.terms.iter().filter(|term| term.global == global);
+        assert!(terms().any(|term| term.points.len() > 3), "a lease of {name} is extended");
+        // By the true time, whatever the node's clock says: a belief ends within a lease of what it was told last.
+        for term in terms() {
+            assert!(term.points.iter().all(|(at, until)| until - at <= timeline.lease * 101 / 100), "{name}");
+        }
+    }
     assert!(
         timeline.events.iter().any(|event| event.kind == Kind::Change && event.text.contains("/term is at"))
     );

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use queenright_core::op::{Op, WatchEvent};
 use queenright_core::wire::convert;
-use queenright_core::{Event, Input, Instant, Output, SessionEvent};
+use queenright_core::{Input, Instant, Output, SessionEvent};
 
 use super::link::{Link, Said, State as LinkState};
 use super::machine::{Application, Machine, Stimulus};
@@ -163,7 +163,8 @@ impl Drawing<'_, '_> {
                     self.look();
                     let until = self.end(node, *until);
                     let global = self.space.world.global(global);
-                    self.believes(life, Belief::Elected { global, token: *token, until });
+                    let change = Belief::Elected { global, token: *token, until };
+                    self.record(What::Believes { life, core: 0, change });
                 }
             }
         }
@@ -325,32 +326,9 @@ impl Drawing<'_, '_> {
             let output = Output::Event(event.clone());
             let text = show::text(|line| show::output(line, &output));
             self.record(What::Decided { life, output, text });
-            if let Some(change) = self.belief(life.node, event) {
-                self.believes(life, change);
-            }
+            self.recorder.believes(self.now(), life, event, |at| self.end(life.node, at));
         }
         sent.iter().for_each(|op| self.ask(life.node, op));
-    }
-
-    fn belief(&self, node: u8, event: &Event) -> Option<Belief> {
-        match event {
-            Event::Elected { global, token, valid_until, .. } => {
-                let (global, until) = (global.clone(), self.end(node, *valid_until));
-                Some(Belief::Elected { global, token: *token, until })
-            }
-            Event::Extended { valid_until } => Some(Belief::Extended { until: self.end(node, *valid_until) }),
-            Event::Stop { global, deadline, .. } => {
-                Some(Belief::Stopping { global: global.clone(), deadline: self.end(node, *deadline) })
-            }
-            Event::Revoked { global, .. } => Some(Belief::Revoked { global: global.clone() }),
-            Event::Registration { .. }
-            | Event::Session(_)
-            | Event::Directory { .. }
-            | Event::Holder { .. }
-            | Event::Withdrawn { .. }
-            | Event::Degraded { .. }
-            | Event::Closed => None,
-        }
     }
 
     /// A request sets out.
@@ -431,10 +409,6 @@ impl Drawing<'_, '_> {
         let stands = stands.map(|global| self.space.world.global(global));
         self.record(What::Did { life, stands, text: text.to_owned() });
         None
-    }
-
-    fn believes(&self, life: Life, change: Belief) {
-        self.record(What::Believes { life, change });
     }
 
     fn record(&self, what: What) {

@@ -15,7 +15,7 @@ use super::sometimes::Reached;
 use super::workload::{INSTANCES, stop_time};
 use super::world::World;
 use crate::checkers::{Burst, Violation, Wants, check_registered};
-use crate::timeline::{Belief, What};
+use crate::timeline::What;
 
 /// Timers fire up to this fraction of a lease late.
 const TIMER_LATENESS_DIVISOR: u32 = 200;
@@ -326,6 +326,9 @@ impl World<'_> {
         let clock = self.nodes[usize::from(node)].clock;
         let Some(process) = self.nodes[usize::from(node)].process() else { return Ok(()) };
         let (now, life) = (self.now, process.life);
+        if let Output::Event(event) = &output {
+            self.recorder.believes(now, life, event, |at| clock.real(at));
+        }
         match output {
             Output::Request(request) => {
                 self.with_client(node, life.number, |client, env| client.submit(env, request));
@@ -334,18 +337,11 @@ impl World<'_> {
                 if let Some(number) = self.names.global_number(&global) {
                     process.application.elected(number, token, valid_until, &payload);
                 }
-                let until = clock.real(valid_until);
-                self.recorder.record(now, || What::Believes {
-                    life,
-                    change: Belief::Elected { global: global.clone(), token, until },
-                });
-                self.checks.belief.elected(now, life, &global, until)?;
+                self.checks.belief.elected(now, life, &global, clock.real(valid_until))?;
             }
             Output::Event(Event::Extended { valid_until }) => {
                 process.application.extended(valid_until);
-                let until = clock.real(valid_until);
-                self.recorder.record(now, || What::Believes { life, change: Belief::Extended { until } });
-                self.checks.belief.extended(now, life, until)?;
+                self.checks.belief.extended(now, life, clock.real(valid_until))?;
             }
             Output::Event(Event::Stop { global, token, deadline, .. }) => {
                 let deadline = clock.real(deadline);
@@ -359,20 +355,12 @@ impl World<'_> {
                     }
                     self.queue.at(at, Due::Stopped { node, life: life.number, global: number, token });
                 }
-                self.recorder.record(now, || What::Believes {
-                    life,
-                    change: Belief::Stopping { global: global.clone(), deadline },
-                });
                 self.checks.belief.stopping(now, life, &global, deadline)?;
             }
             Output::Event(Event::Revoked { global, .. }) => {
                 if let Some(number) = self.names.global_number(&global) {
                     process.application.revoked(number);
                 }
-                self.recorder.record(now, || What::Believes {
-                    life,
-                    change: Belief::Revoked { global: global.clone() },
-                });
                 self.checks.belief.revoked(life, &global);
             }
             Output::Event(Event::Withdrawn { global }) => {

@@ -74,6 +74,8 @@ struct Build {
 #[derive(Debug)]
 struct Believed {
     term: Term,
+    /// Which of the node's coordinators extends it.
+    core: u16,
     is_final: bool,
 }
 
@@ -145,7 +147,7 @@ impl Build {
                     self.role(at, life.node, global);
                 }
             }
-            What::Believes { life, change } => self.believes(at, *life, change),
+            What::Believes { life, core, change } => self.believes(at, *life, *core, change),
             What::Sent { way, connection, node, server, letter } => {
                 self.sent(at, *way, *connection, *node, *server, letter);
             }
@@ -245,7 +247,7 @@ impl Build {
         }
     }
 
-    fn believes(&mut self, at: u64, life: Life, change: &Belief) {
+    fn believes(&mut self, at: u64, life: Life, core: u16, change: &Belief) {
         let (node, lane) = (life.node, Lane::Node(life.node));
         match change {
             Belief::Elected { global, token, until } => {
@@ -256,12 +258,12 @@ impl Build {
                 let points = vec![(at, until.as_nanos())];
                 let token = token.0.0;
                 let term = Term { node, global, token, points, revoked: None, held: Vec::new() };
-                self.believed.insert((node, global), Believed { term, is_final: false });
+                self.believed.insert((node, global), Believed { term, core, is_final: false });
                 self.begin(at, lane, Row::Role(global), "leads", format!("leads, token {token:#x}"));
             }
             Belief::Extended { until } => {
-                let own = self.believed.iter_mut().filter(|((of, _), _)| *of == node);
-                for (_, believed) in own.filter(|(_, believed)| !believed.is_final) {
+                let all = self.believed.iter_mut().filter(|((of, _), _)| *of == node);
+                for (_, believed) in all.filter(|(_, believed)| believed.core == core && !believed.is_final) {
                     believed.term.points.push((at, until.as_nanos()));
                 }
             }

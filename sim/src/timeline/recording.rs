@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use queenright_core::{Input, Instant, Name, Output, Token};
+use queenright_core::{Event, Input, Instant, Name, Output, Token};
 
 use crate::checkers::Life;
 use crate::zookeeper::Tree;
@@ -112,6 +112,8 @@ pub enum What {
     Believes {
         /// Which.
         life: Life,
+        /// By which of its coordinators, where it has several.
+        core: u16,
         /// How.
         change: Belief,
     },
@@ -210,6 +212,30 @@ pub enum Belief {
     },
 }
 
+impl Belief {
+    /// What an event of a coordinator makes of its beliefs. `real` translates times of its clock.
+    #[must_use]
+    pub fn told(event: &Event, real: impl Fn(Instant) -> Instant) -> Option<Self> {
+        match event {
+            Event::Elected { global, token, valid_until, .. } => {
+                Some(Self::Elected { global: global.clone(), token: *token, until: real(*valid_until) })
+            }
+            Event::Extended { valid_until } => Some(Self::Extended { until: real(*valid_until) }),
+            Event::Stop { global, deadline, .. } => {
+                Some(Self::Stopping { global: global.clone(), deadline: real(*deadline) })
+            }
+            Event::Revoked { global, .. } => Some(Self::Revoked { global: global.clone() }),
+            Event::Registration { .. }
+            | Event::Session(_)
+            | Event::Directory { .. }
+            | Event::Holder { .. }
+            | Event::Withdrawn { .. }
+            | Event::Degraded { .. }
+            | Event::Closed => None,
+        }
+    }
+}
+
 /// What a message says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Letter {
@@ -246,6 +272,15 @@ impl Recorder {
     pub(crate) fn record(&self, at: Instant, what: impl FnOnce() -> What) {
         if let Some(recording) = &self.0 {
             recording.borrow_mut().push(at, what());
+        }
+    }
+
+    /// What an event says of the beliefs of a process.
+    pub(crate) fn believes(&self, at: Instant, life: Life, event: &Event, real: impl Fn(Instant) -> Instant) {
+        if let Some(recording) = &self.0
+            && let Some(change) = Belief::told(event, real)
+        {
+            recording.borrow_mut().push(at, What::Believes { life, core: 0, change });
         }
     }
 

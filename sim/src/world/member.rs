@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use queenright::adapter::NativeClient;
 use queenright::port::Host;
-use queenright::{Client, Config, Error, Name, Node};
+use queenright::{Client, Config, Error, Node};
 
 use super::drawn::Observed;
-use super::ports::{Ports, Wires};
+use super::ports::{Heard, Ports, Wires};
 use super::shared::Shared;
 use crate::checkers::Life;
-use crate::timeline::{Belief, What};
 
 /// Where nodes listen.
 const PORT: u16 = 4711;
@@ -74,7 +73,7 @@ impl Member {
     /// As for [`Client::connect`].
     pub async fn client_with(&self, config: Config) -> Result<Client, Error> {
         let zookeeper = self.zookeeper(&config)?;
-        Client::with_ports(config, zookeeper, self.ports.clone()).await
+        Client::with_ports(config, zookeeper, Heard::new(&self.ports)).await
     }
 
     /// Starts a node on the simulated network, and waits until it is ready: see [`Node::start`].
@@ -92,7 +91,7 @@ impl Member {
     pub async fn node_with(&self, config: Config) -> Result<Node, Error> {
         let zookeeper = self.zookeeper(&config)?;
         let network = Arc::new(Wires(Arc::clone(&self.ports)));
-        let node = Node::with_ports(config, zookeeper, network, self.ports.clone()).await?;
+        let node = Node::with_ports(config, zookeeper, network, Heard::new(&self.ports)).await?;
         node.wait_ready().await?;
         Ok(node)
     }
@@ -118,19 +117,6 @@ impl Member {
     /// Ends the simulation as a failure: `property` does not hold.
     pub fn fail(&self, property: &str, detail: impl fmt::Display) {
         self.shared.fail(property, format!("node-{}: {detail}", self.index));
-    }
-
-    /// What becomes of its belief to lead, for the timeline.
-    pub(super) fn believes(&self, change: impl FnOnce() -> Belief) {
-        self.shared.record(|| What::Believes { life: self.whole_life(), change: change() });
-    }
-
-    /// It stands for a global from now on, for the timeline.
-    pub(super) fn stands(&self, global: &Name) {
-        self.shared.record(|| {
-            let (stands, text) = (Some(global.clone()), format!("campaign for {global}"));
-            What::Did { life: self.whole_life(), stands, text }
-        });
     }
 
     pub(super) const fn whole_life(&self) -> Life {

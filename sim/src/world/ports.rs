@@ -4,20 +4,23 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use futures_util::future::BoxFuture;
 use queenright::port::{Connection, Host, Listener, Network};
-use queenright_core::Instant;
+use queenright_core::op::Op;
+use queenright_core::{Instant, Name, Output};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use turmoil::net::{TcpListener, TcpStream};
 
 use super::drawn::Drawn;
 use super::fault::Place;
 use super::shared::Shared;
+use crate::checkers::Life;
 use crate::explorer::mix::mix;
-use crate::timeline::Way;
+use crate::explorer::show;
+use crate::timeline::{Belief, Way, What};
 
 /// The ports of one life of one node.
 pub(super) struct Ports {
@@ -29,11 +32,21 @@ pub(super) struct Ports {
     /// What was told last: the clock never goes back.
     told_nanos: AtomicU64,
     drawn_count: AtomicU64,
+    /// How many clients there were in this life.
+    core_count: AtomicU16,
 }
 
 impl Ports {
     pub(super) const fn new(shared: Arc<Shared>, node: u8, life: u32, clock_ppm: i32) -> Self {
-        Self { shared, node, life, clock_ppm, told_nanos: AtomicU64::new(0), drawn_count: AtomicU64::new(0) }
+        let (told_nanos, drawn_count) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { shared, node, life, clock_ppm, told_nanos, drawn_count, core_count: AtomicU16::new(0) }
+    }
+
+    /// When it is so late by this node's clock.
+    fn real(&self, at: Instant) -> Instant {
+        const MILLION: i128 = 1_000_000;
+        let nanos = i128::from(at.as_nanos()) * MILLION / (MILLION + i128::from(self.clock_ppm));
+        Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
 
@@ -51,6 +64,59 @@ impl Host for Ports {
         let life = mix(self.shared.seed, u64::from(self.node) << 32 | u64::from(self.life));
         u128::from(mix(life, number)) << 64 | u128::from(mix(life, number + 1))
     }
+}
+
+/// The ports of one client, of which the timeline is told what it decides.
+pub(super) struct Heard {
+    ports: Arc<Ports>,
+    /// Which one of this life.
+    core: u16,
+}
+
+impl Heard {
+    pub(super) fn new(ports: &Arc<Ports>) -> Arc<Self> {
+        let core = ports.core_count.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self { ports: Arc::clone(ports), core })
+    }
+}
+
+impl Host for Heard {
+    fn now(&self) -> Instant {
+        self.ports.now()
+    }
+
+    fn entropy(&self) -> u128 {
+        self.ports.entropy()
+    }
+
+    fn observe(&self, output: &Output) {
+        let Ports { shared, node, life, .. } = &*self.ports;
+        let life = Life { node: *node, number: *life };
+        match output {
+            Output::Request(request) => {
+                if let Some(global) = stands_for(&request.op) {
+                    let text = format!("campaign for {global}");
+                    shared.record(|| What::Did { life, stands: Some(global), text });
+                }
+            }
+            Output::Event(event) => {
+                shared.record(|| {
+                    let text = show::text(|line| show::output(line, output));
+                    What::Decided { life, output: output.clone(), text }
+                });
+                if let Some(change) = Belief::told(event, |at| self.ports.real(at)) {
+                    shared.record(|| What::Believes { life, core: self.core, change });
+                }
+            }
+        }
+    }
+}
+
+/// The global in whose queue a request puts a candidate.
+fn stands_for(op: &Op) -> Option<Name> {
+    let Op::Create { path, .. } = op else { return None };
+    let queue = path.parent().filter(|parent| parent.file_name() == "queue")?;
+    Name::new(queue.parent()?.file_name()).ok()
 }
 
 /// A handle of the ports as a network: its futures outlive the call.

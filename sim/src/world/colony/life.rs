@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use queenright::{
-    Client, CreateMode, MonitorRef, Name, Node, Path, Process, ProcessId, ProcessMonitorNotification,
-    Version, Write,
+    Client, CreateMode, MonitorRef, Node, Path, Process, ProcessId, ProcessMonitorNotification, Version,
+    Write,
 };
-use queenright_core::Instant;
 use tokio::time::sleep;
 
 use super::audit::View;
@@ -18,7 +17,6 @@ use super::book::Book;
 use super::desks::Desk;
 use super::traffic::Letter;
 use crate::checkers::Life;
-use crate::timeline::Belief;
 use crate::world::member::Member;
 
 /// The service that everybody offers, and the globals that everybody wants.
@@ -140,25 +138,16 @@ async fn send(own: Own, mut process: Process) {
 
 /// Stands for a global, and does its work while it leads.
 async fn lead(own: &Own, client: &Client) -> Result<(), Box<dyn Error>> {
-    let (tally, global) = (Path::new("/tally")?, Name::new(SWEEPER)?);
-    own.member.stands(&global);
+    let tally = Path::new("/tally")?;
     let mut candidacy = own.call("a candidacy", client.campaign(SWEEPER, vec![own.life.node])).await?;
     loop {
         let leadership = candidacy.elected().await?;
         own.member.say(format_args!("leads with token {}", leadership.token()));
-        let until = || Instant::ORIGIN.after(own.now() + leadership.valid_for());
         let believing = own.book.believe(own.life, &leadership);
         let token = leadership.token();
-        let mut told_until = until();
-        own.member.believes(|| Belief::Elected { global: global.clone(), token, until: told_until });
         let mut acts = 0_u32;
         while leadership.is_valid() {
             own.book.act(own.life, token, leadership.is_valid());
-            // Less is how far this node's clock is from true.
-            if until() > told_until.after(ACT_EVERY) {
-                told_until = until();
-                own.member.believes(|| Belief::Extended { until: told_until });
-            }
             acts += 1;
             if acts.is_multiple_of(GUARDED_EVERY) {
                 let data = token.0.0.to_be_bytes().to_vec();
@@ -173,7 +162,6 @@ async fn lead(own: &Own, client: &Client) -> Result<(), Box<dyn Error>> {
             tokio::select! {
                 biased;
                 () = leadership.stopping().cancelled() => {
-                    own.member.believes(|| Belief::Stopping { global: global.clone(), deadline: until() });
                     // It takes its time, of which there is some.
                     sleep(leadership.valid_for() / 2).await;
                     break;
@@ -182,7 +170,6 @@ async fn lead(own: &Own, client: &Client) -> Result<(), Box<dyn Error>> {
             }
         }
         own.member.say("leads no more");
-        own.member.believes(|| Belief::Revoked { global: global.clone() });
         drop(believing);
         drop(leadership);
     }
