@@ -257,7 +257,10 @@ fn a_picture_of_whole_nodes_shows_sessions_roles_and_what_became_of_messages() {
         assert!(terms().any(|term| term.points.len() > 3), "a lease of {name} is extended");
         // By the true time, whatever the node's clock says: a belief ends within a lease of what it was told last.
         for term in terms() {
-            assert!(term.points.iter().all(|(at, until)| until - at <= timeline.lease * 101 / 100), "{name}");
+            assert!(
+                term.points.iter().all(|(at, until)| until - at <= timeline.lease * 1_006 / 1_000),
+                "{name}"
+            );
         }
     }
     assert!(

@@ -41,22 +41,13 @@ impl Ports {
         let (told_nanos, drawn_count) = (AtomicU64::new(0), AtomicU64::new(0));
         Self { shared, node, life, clock_ppm, told_nanos, drawn_count, core_count: AtomicU16::new(0) }
     }
-
-    /// When it is so late by this node's clock.
-    fn real(&self, at: Instant) -> Instant {
-        const MILLION: i128 = 1_000_000;
-        let nanos = i128::from(at.as_nanos()) * MILLION / (MILLION + i128::from(self.clock_ppm));
-        Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-    }
 }
 
 impl Host for Ports {
     fn now(&self) -> Instant {
-        let nanos = i128::from(self.shared.now().as_nanos());
-        let skewed = nanos + nanos * i128::from(self.clock_ppm) / 1_000_000;
-        let skewed = u64::try_from(skewed).unwrap_or(0);
-        let told = self.told_nanos.fetch_max(skewed, Ordering::Relaxed);
-        Instant::from_nanos(told.max(skewed))
+        let shown = shown(self.shared.now(), self.clock_ppm).as_nanos();
+        let told = self.told_nanos.fetch_max(shown, Ordering::Relaxed);
+        Instant::from_nanos(told.max(shown))
     }
 
     fn entropy(&self) -> u128 {
@@ -64,6 +55,19 @@ impl Host for Ports {
         let life = mix(self.shared.seed, u64::from(self.node) << 32 | u64::from(self.life));
         u128::from(mix(life, number)) << 64 | u128::from(mix(life, number + 1))
     }
+}
+
+/// What a clock shows whose rate is so many millionths off.
+fn shown(real: Instant, ppm: i32) -> Instant {
+    let nanos = i128::from(real.as_nanos());
+    let nanos = nanos + nanos * i128::from(ppm) / 1_000_000;
+    Instant::from_nanos(u64::try_from(nanos).unwrap_or(0))
+}
+
+/// When such a clock shows that.
+fn real(shown: Instant, ppm: i32) -> Instant {
+    let nanos = i128::from(shown.as_nanos()) * 1_000_000 / (1_000_000 + i128::from(ppm));
+    Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 /// The ports of one client, of which the timeline is told what it decides.
@@ -104,7 +108,7 @@ impl Host for Heard {
                     let text = show::text(|line| show::output(line, output));
                     What::Decided { life, output: output.clone(), text }
                 });
-                if let Some(change) = Belief::told(event, |at| self.ports.real(at)) {
+                if let Some(change) = Belief::told(event, |at| real(at, self.ports.clock_ppm)) {
                     shared.record(|| What::Believes { life, core: self.core, change });
                 }
             }
@@ -218,5 +222,22 @@ impl AsyncWrite for Watched {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_off_can_be_translated() {
+        for ppm in [-100_000, -2_500, 0, 5_000, 100_000] {
+            for nanos in [0, 1, 999_999, 1_000_000_007, 3_600_000_000_000] {
+                let there_and_back = real(shown(Instant::from_nanos(nanos), ppm), ppm).as_nanos();
+                assert!(there_and_back.abs_diff(nanos) <= 2, "{ppm} {nanos}: {there_and_back}");
+            }
+        }
+        let (second, shown_then) = (Instant::from_millis(1_000), Instant::from_millis(1_005));
+        assert_eq!((shown(second, 5_000), real(shown_then, 5_000)), (shown_then, second));
     }
 }
