@@ -4,7 +4,8 @@
 #   tools/mutants.sh NAME ARGUMENT…   the mutants that the arguments choose, as `cargo mutants` takes them
 #   tools/mutants.sh changed COMMIT   of what was changed since COMMIT, at most SAMPLE, and for at most LIMIT seconds
 #
-# The transcripts look at each, for they take no second; then all of core's tests at those that the transcripts missed.
+# The transcripts look at each, for they take no second; then the tests of parts at those that the transcripts missed, and all
+# of core's tests at the rest.
 # Results are in target/mutants/NAME. What may survive stands in .cargo/mutants.toml, with the reason.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -18,7 +19,7 @@ rm -rf "$results"/mutants.out*
 # Dependencies are built once, though cargo-mutants works on a new copy of the sources each time.
 export CARGO_TARGET_DIR=$PWD/target/mutants/build
 
-within=() choice=("$@")
+choice=("$@")
 if [ "$name" = changed ]; then
   if ! git rev-parse --quiet --verify "$1^{commit}" >/dev/null; then
     echo "mutants: there is no $1 here, so nobody knows what was changed"
@@ -34,31 +35,40 @@ if [ "$name" = changed ]; then
   choice=(--in-diff "$results/diff" --sharding round-robin --shard "0/$(((count + SAMPLE - 1) / SAMPLE))")
 fi
 
-try() {
-  local status=0
+of() { wc -l <"$results/mutants.out/$1.txt"; }
+
+caught=0 late=0 unviable=0 missed=unknown
+# look SECONDS ARGUMENT…: what becomes of the mutants of `choice` under these tests, for so long each. Those that are missed
+# are the next choice.
+look() {
+  local seconds=$1 status=0 within=() mutant
+  shift
   if [ "$name" = changed ]; then
     within=(timeout --signal=INT --kill-after=10 "$((LIMIT - SECONDS > 0 ? LIMIT - SECONDS : 1))")
   fi
   # That the tests pass without a change is known from `make test`.
-  "${within[@]}" cargo mutants --no-shuffle --baseline skip --output "$results" "$@" "${choice[@]}" || status=$?
+  "${within[@]}" cargo mutants --no-shuffle --baseline skip --output "$results" --timeout "$seconds" "$@" "${choice[@]}" ||
+    status=$?
   case $status in
     0 | 2 | 3) ;; # 2: some were missed; 3: some ran for too long, which is noticed, too.
     *) [ "$name" = changed ] && [ "$SECONDS" -ge "$LIMIT" ] || exit "$status" ;;
   esac
-}
-of() { wc -l <"$results/mutants.out/$1.txt"; }
-
-try --timeout 20 -C --test=transcripts
-caught=$(of caught) unviable=$(of unviable) late=$(of timeout) missed=$(of missed)
-if [ "$missed" -gt 0 ] && { [ "$name" != changed ] || [ "$SECONDS" -lt "$LIMIT" ]; }; then
-  # Those that ran for too long were noticed: they are not tried again.
-  names=()
-  while IFS= read -r name; do names+=(--re "^$(sed 's/[][\.^$*+?(){}|]/\\&/g' <<<"$name")\$"); done \
+  caught=$((caught + $(of caught))) late=$((late + $(of timeout))) unviable=$((unviable + $(of unviable)))
+  missed=$(of missed) choice=(--package=queenright-core)
+  while IFS= read -r mutant; do choice+=(--re "^$(sed 's/[][\.^$*+?(){}|]/\\&/g' <<<"$mutant")\$"); done \
     <"$results/mutants.out/missed.txt"
-  try --timeout 120 -C --lib -C --tests "${names[@]}"
-  caught=$((caught + $(of caught))) late=$((late + $(of timeout))) missed=$(of missed)
+}
+has_more() { [ "$missed" -gt 0 ] && { [ "$name" != changed ] || [ "$SECONDS" -lt "$LIMIT" ]; }; }
+
+look 20 -C --test=transcripts
+if has_more; then
+  # A few cases of each property do at first.
+  PROPTEST_CASES=32 look 60 -C --lib -C --test=wire
+fi
+if has_more; then
+  look 120 -C --tests
 elif [ "$missed" -gt 0 ]; then
-  echo "mutants: no time was left for all of the tests, so $missed that the transcripts missed are open"
+  echo "mutants: no time was left for all of the tests, so $missed that some of them missed are open"
   missed=0
 fi
 echo "mutants: $caught caught, $late ran for too long, $unviable do not compile, $missed survived: $results"
