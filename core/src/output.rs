@@ -4,7 +4,6 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -267,9 +266,6 @@ pub enum Terms {
     /// Until the caller resigns: the same payload serves every term.
     Many,
 }
-
-/// The length of time for which a timer of the core is set at most, so that drivers need no care for overflow.
-pub const TIMER_MAX: Duration = Duration::from_secs(3600 * 24);
 
 impl Event {
     /// The global that it is about.

@@ -14,7 +14,7 @@ use support::{steps, world::World};
 
 const UPDATE: &str = "UPDATE_TRANSCRIPTS";
 /// The files are counted, so that one that is lost is missed. Raise it with every file that is added.
-const TRANSCRIPTS_MIN: usize = 213;
+const TRANSCRIPTS_MIN: usize = 214;
 /// How many lines of a difference are shown.
 const DIFFERENCE_MAX: usize = 40;
 
