@@ -184,7 +184,7 @@ mod tests {
     use crate::op::OpError;
     use crate::output::{Directory, Terms};
     use crate::recording::Recorder;
-    use crate::{Config, Incarnation, Output, Request, SessionEpoch, SessionId};
+    use crate::{Config, Incarnation, Output, Request, SessionEpoch, SessionId, Zxid};
 
     fn name(name: &str) -> Name {
         Name::new(name).unwrap()
@@ -310,5 +310,38 @@ mod tests {
         // The format is the first byte of the first body.
         file[20] = 9;
         assert_eq!(replay(&file, |_, _| ()), Err(Unreadable::OtherFormat { format: 9 }.into()));
+    }
+
+    #[test]
+    fn terms_begin_and_end_in_order_and_with_rising_tokens() {
+        let elected = |global, token| {
+            let (global, token) = (name(global), Token(Zxid(token)));
+            let (valid_until, payload) = (Instant::from_millis(1), b"me"[..].into());
+            Output::Event(Event::Elected { global, token, version: 1, valid_until, payload })
+        };
+        let revoked =
+            |global, token| Output::Event(Event::Revoked { global: name(global), token: Token(Zxid(token)) });
+        let judge = |outputs: &[Output]| {
+            let mut terms = super::Terms::default();
+            outputs.iter().try_for_each(|output| terms.follow(output))
+        };
+        let good = [elected("a", 5), elected("b", 5), revoked("a", 5), elected("a", 6), revoked("a", 6)];
+        assert_eq!(judge(&good), Ok(()));
+        assert_eq!(
+            judge(&[elected("a", 5), elected("a", 6)]),
+            Err("elected before the term before it was over")
+        );
+        for token in [4, 5] {
+            let outputs = [elected("a", 5), revoked("a", 5), elected("a", token)];
+            assert_eq!(judge(&outputs), Err("elected with a token that is not greater than the last one"));
+        }
+        for outputs in [
+            vec![revoked("a", 5)],
+            vec![elected("b", 5), revoked("a", 5)],
+            vec![elected("a", 5), revoked("a", 6)],
+            vec![elected("a", 5), revoked("a", 5), revoked("a", 5)],
+        ] {
+            assert_eq!(judge(&outputs), Err("revoked without having been elected"), "{outputs:?}");
+        }
     }
 }

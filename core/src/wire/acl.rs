@@ -78,3 +78,18 @@ impl Acl {
         Self::new(Permissions::ALL, "auth", "")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Permissions;
+
+    #[test]
+    fn permissions_are_sets() {
+        let (read, all) = (Permissions::READ, Permissions::ALL);
+        let both = read.union(Permissions::WRITE);
+        assert_eq!(both, Permissions(3));
+        assert_eq!(both.union(read), both);
+        assert!(both.intersects(read) && all.intersects(both));
+        assert!(!both.intersects(Permissions::ADMIN) && !Permissions(0).intersects(all));
+    }
+}

@@ -1,5 +1,7 @@
 //! What the machine does, as text: `>` is for the server or the network, `=` for the core.
 
+mod deadlines;
+
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
