@@ -196,11 +196,12 @@ const fn number(version: Version) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
     use alloc::vec;
 
     use super::*;
     use crate::ids::Zxid;
-    use crate::op::{Change, ErrorCode as Definite, Stat};
+    use crate::op::{Change, ErrorCode as Definite, Stat, WatchKind};
 
     fn path(text: &str) -> Path {
         Path::new(text).unwrap()
@@ -302,5 +303,86 @@ mod tests {
         let op = Op::Create { path: path("/a"), data: vec![0; 999_900], mode: CreateMode::Ephemeral };
         assert!(frame_len(&op, 0, 10) < LEN);
         assert!(frame_len(&op, 0, 100) > LEN);
+    }
+
+    #[test]
+    fn a_frame_is_not_longer_than_what_is_counted_and_not_much_shorter() {
+        let acl = [Acl::open()];
+        // A count, the permissions, and two words with their lengths.
+        let (chroot, acl_len) = ("/chroot", 16 + "world".len() + "anyone".len());
+        let lens = [(0, 0), (0, 700), (300, 0), (200, 5_000)];
+        let version = Version::Exactly(7);
+        for (more, data_len) in lens {
+            let below = |chroot: &str, name: &str| path(&format!("{chroot}/{name}{}", "x".repeat(more)));
+            let data = || vec![7; data_len];
+            let writes = |chroot: &str| {
+                vec![
+                    Write::Create { path: below(chroot, "a"), data: data(), mode: CreateMode::Container },
+                    Write::SetData { path: below(chroot, "b"), data: data(), version },
+                    Write::Delete { path: below(chroot, "c"), version },
+                    Write::Check { path: below(chroot, "d"), version },
+                ]
+            };
+            let ops = |chroot: &str| {
+                let path = || below(chroot, "a");
+                let mut ops = vec![
+                    Op::Create { path: path(), data: data(), mode: CreateMode::EphemeralSequential },
+                    Op::SetData { path: path(), data: data(), version },
+                    Op::Delete { path: path(), version },
+                    Op::GetData { path: path(), watch: true },
+                    Op::Exists { path: path(), watch: false },
+                    Op::GetChildren { path: path(), watch: true },
+                    Op::AddWatch { path: path() },
+                    Op::RemoveWatch { path: path(), kind: WatchKind::Data },
+                    Op::Sync { path: path() },
+                    Op::Multi(vec![]),
+                    Op::Multi(writes(chroot)),
+                ];
+                ops.extend(writes(chroot).into_iter().map(|write| Op::Multi(vec![write])));
+                ops
+            };
+            for (op, whole) in ops("").into_iter().zip(ops(chroot)) {
+                let mut frame = Vec::new();
+                request(&whole, &acl).encode(1, &mut frame);
+                let parts = if let Op::Multi(writes) = &op { writes.len() + 1 } else { 1 };
+                let counted = frame_len(&op, chroot.len(), acl_len);
+                assert!(frame.len() <= counted, "{op:?}: {} of {counted}", frame.len());
+                assert!(counted <= frame.len() + 64 * parts, "{op:?}: {} of {counted}", frame.len());
+            }
+        }
+    }
+
+    #[test]
+    fn every_answer_is_told_as_what_it_is() {
+        let stat = Stat { version: 3, ..Stat::default() };
+        let (at, version) = (|| path("/a"), Version::Any);
+        for (op, response, reply) in [
+            (Op::Delete { path: at(), version }, Response::Delete, Reply::Deleted),
+            (
+                Op::SetData { path: at(), data: vec![], version },
+                Response::SetData { stat },
+                Reply::Set { stat },
+            ),
+            (
+                Op::GetData { path: at(), watch: false },
+                Response::GetData { data: None, stat },
+                Reply::Data { data: vec![], stat },
+            ),
+            (Op::Exists { path: at(), watch: false }, Response::Exists { stat }, Reply::Exists { stat }),
+            (
+                Op::GetChildren { path: at(), watch: false },
+                Response::GetChildren2 { children: vec!["b".into()], stat },
+                Reply::Children { names: vec!["b".into()], stat },
+            ),
+            (Op::AddWatch { path: at() }, Response::AddWatch, Reply::WatchAdded),
+            (
+                Op::RemoveWatch { path: at(), kind: WatchKind::Data },
+                Response::RemoveWatches,
+                Reply::WatchRemoved,
+            ),
+            (Op::Sync { path: at() }, Response::Sync { path: "/a".into() }, Reply::Synced),
+        ] {
+            assert_eq!(outcome(&op, Ok(response)), Ok(reply), "{op:?}");
+        }
     }
 }

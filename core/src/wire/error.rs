@@ -100,6 +100,7 @@ impl fmt::Debug for ErrorCode {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
     use alloc::string::ToString;
 
     use super::*;
@@ -108,6 +109,7 @@ mod tests {
     fn codes_have_names_and_unknown_ones_keep_their_number() {
         assert_eq!(ErrorCode::NO_NODE.to_string(), "NO_NODE (-101)");
         assert_eq!(ErrorCode(-999).to_string(), "error -999");
+        assert_eq!(format!("{:?}", ErrorCode::NO_NODE), "NO_NODE (-101)");
     }
 
     #[test]
