@@ -318,3 +318,19 @@ impl Read {
         Self { path: path.into(), watch: true }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::CreateFlags;
+
+    #[test]
+    fn numbers_say_what_kind_of_znode_it_is() {
+        let those = |is: fn(CreateFlags) -> bool| {
+            (-1..8).filter(|number| is(CreateFlags(*number))).collect::<Vec<_>>()
+        };
+        assert_eq!(those(CreateFlags::is_sequential), [2, 3, 6]);
+        assert_eq!(those(CreateFlags::is_swept), [4, 5, 6]);
+    }
+}
