@@ -25,3 +25,21 @@ impl Retry {
         backoff::pause(now, config.retry_min, config.retry_max, round, config.seed ^ self.attempts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_pauses_are_the_same() {
+        for seed in 0..10 {
+            let mut config = Config { seed, ..Config::new(1) };
+            config.retry_max = config.retry_min;
+            let mut retry = Retry::default();
+            let pauses: BTreeSet<_> = (0..30).map(|_| retry.pause(Instant::ORIGIN, &config)).collect();
+            assert_eq!(pauses.len(), 30);
+        }
+    }
+}

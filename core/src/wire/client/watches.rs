@@ -236,6 +236,8 @@ mod tests {
             recursive: vec!["/e".into()],
         };
         assert_eq!(rearm(&watches), [all]);
+        assert_eq!((watches.len(), watches.is_empty()), (4, false));
+        assert!(Watches::default().is_empty());
         for (change, at) in [
             (Change::DataChanged, "/a"),
             (Change::Created, "/c"),
@@ -246,6 +248,27 @@ mod tests {
         }
         let lists = [vec![], vec![], vec![], vec!["/e".into()]];
         assert_eq!(rearm(&watches), [Batch { bytes: 2, lists }.request(Zxid(9))]);
+    }
+
+    #[test]
+    fn no_request_is_larger_than_a_batch_unless_one_path_is() {
+        const LEN: usize = 512;
+        let batches = |lens: &[usize]| {
+            let watch = |(number, len): (usize, &usize)| Op::GetData {
+                path: path(&format!("/{number:0>width$}", width = len - 1)),
+                watch: true,
+            };
+            let ops: Vec<Op> = lens.iter().enumerate().map(watch).collect();
+            rearm(&armed(&ops)).len()
+        };
+        let mut lens = vec![LEN; BATCH_BYTES_MAX / LEN];
+        assert_eq!(batches(&lens), 1, "just full");
+        lens.push(2);
+        assert_eq!(batches(&lens), 2);
+        let long =
+            (0..=BATCH_BYTES_MAX / LEN).map(|_| format!("/{}", "x".repeat(LEN - 1))).collect::<String>();
+        let watches = armed(&[Op::GetData { path: path(&long), watch: true }]);
+        assert_eq!(rearm(&watches).len(), 1, "alone");
     }
 
     #[test]
