@@ -307,9 +307,9 @@ mod tests {
 
     #[test]
     fn a_frame_is_not_longer_than_what_is_counted_and_not_much_shorter() {
-        let acl = [Acl::open()];
-        // A count, the permissions, and two words with their lengths.
-        let (chroot, acl_len) = ("/chroot", 16 + "world".len() + "anyone".len());
+        let acl = [Acl::open(), Acl::open(), Acl::open(), Acl::open()];
+        // A count, and for each the permissions and two words with their lengths.
+        let (chroot, acl_len) = ("/chroot", 4 + acl.len() * (12 + "world".len() + "anyone".len()));
         let lens = [(0, 0), (0, 700), (300, 0), (200, 5_000)];
         let version = Version::Exactly(7);
         for (more, data_len) in lens {

@@ -87,14 +87,17 @@ impl Config {
 
     /// Without a guard, if the feature `mutations` is there to take it out.
     #[must_use]
-    pub fn without(self, guard: Option<Mutation>) -> Self {
+    pub fn without(
+        #[cfg_attr(not(feature = "mutations"), expect(unused_mut))] mut self,
+        guard: Option<Mutation>,
+    ) -> Self {
         #[cfg(feature = "mutations")]
-        return Self { mutation: guard, ..self };
-        #[cfg(not(feature = "mutations"))]
         {
-            let _ = guard;
-            self
+            self.mutation = guard;
         }
+        #[cfg(not(feature = "mutations"))]
+        let _ = guard;
+        self
     }
 
     pub(super) fn is_mutated(&self, mutation: Mutation) -> bool {
