@@ -170,6 +170,6 @@ fuzz: ## Each fuzz target for a minute. Needs cargo-fuzz; RUSTC_BOOTSTRAP=1 stan
 	for target in cache coordinator election link recording session wire; do
 		mkdir -p fuzz/target/corpus/$$target
 		# Whole plans are long, and differ in so many ways that the bookkeeping of the others costs most of the time.
-		options=(); [ $$target != election ] || options=(-len_control=0 -max_len=1500 -entropic=0)
+		options=(); [ $$target != election ] || options=(-len_control=0 -max_len=1000 -entropic=0)
 		RUSTC_BOOTSTRAP=1 cargo fuzz run -s none --no-trace-compares $$target fuzz/target/corpus/$$target fuzz/corpus/$$target -- "$${options[@]}" -max_total_time=$(FUZZ_TIME)
 	done

@@ -42,13 +42,14 @@ const ROUNDS_MAX: usize = 64;
 /// # Panics
 /// When the coordinator breaks its contract: a bug of this crate.
 pub fn coordinator(data: &[u8]) {
-    let once = World::new(data).live();
-    let again = World::new(data).live();
+    let once = World::new(data, Checks::All).live();
+    let again = World::new(data, Checks::Contract).live();
     assert!(once == again, "the same history gave other outputs");
 }
 
 struct World<'a> {
     bytes: Bytes<'a>,
+    checks: Checks,
     core: Coordinator,
     layout: Layout,
     now: Instant,
@@ -71,10 +72,18 @@ enum Told {
     Stop,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Checks {
+    All,
+    /// Only of what is put out. For the second time the machines within are as they were the first time, or what they put out
+    /// will tell.
+    Contract,
+}
+
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> World<'a> {
-    fn new(data: &'a [u8]) -> Self {
+    fn new(data: &'a [u8], checks: Checks) -> Self {
         let mut bytes = Bytes(data);
         let node = Name::new("node").expect("a name");
         let mut config = Config::new(node, Incarnation(7)).with_lease(Duration::from_secs(1));
@@ -90,6 +99,7 @@ impl<'a> World<'a> {
             layout: Layout::new(&config.root),
             core: Coordinator::new(config, now).expect("a good configuration"),
             bytes,
+            checks,
             now,
             session_epoch: SessionEpoch(0),
             in_flight: VecDeque::new(),
@@ -263,7 +273,9 @@ impl<'a> World<'a> {
         self.core.handle_timeout(now);
         self.drain();
         assert_eq!(self.outputs.len(), before, "a timeout that was early did something");
-        self.core.check_invariants();
+        if self.checks == Checks::All {
+            self.core.check_invariants();
+        }
     }
 
     fn drain(&mut self) {

@@ -361,6 +361,25 @@ mod tests {
     }
 
     #[test]
+    fn a_proof_cannot_be_replayed() {
+        // The attacker says again what a dialler said earlier; an acceptor's nonce is another one by now.
+        let [a, b, _] = three();
+        let (mut hello, mut proof) = (Vec::new(), Vec::new());
+        let heard = run([Some("secret"); 2], [&a, &b, &b], |at, bytes| match at {
+            0 => hello.clone_from(bytes),
+            2 => proof.clone_from(bytes),
+            _ => {}
+        });
+        assert_eq!(heard, (Ok(()), Ok(a)));
+        let again = |nonce| {
+            let (_, acceptor) = Acceptor::new(Cookie::new("secret"), &b, nonce).handle_hello(&hello);
+            acceptor.unwrap().handle_proof(&proof).1
+        };
+        assert_eq!(again([3; 32]), Err(HandshakeError::WrongCookie));
+        assert!(again([2; 32]).is_ok(), "that was the nonce, so only its being another one protects");
+    }
+
+    #[test]
     fn another_version_is_named() {
         let [a, b, _] = three();
         let (dialled, accepted) = run([None; 2], [&a, &b, &b], |at, bytes| {
