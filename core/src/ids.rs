@@ -69,6 +69,14 @@ impl fmt::Display for Incarnation {
     }
 }
 
+impl Incarnation {
+    /// Whether `text` is how it is written. Records are full of them, so nothing is written for that.
+    pub(crate) fn is_written_as(self, text: &str) -> bool {
+        let digits = (0..u128::BITS / 4).rev().map(|place| (self.0 >> (place * 4)) as u8 & 0xf);
+        text.bytes().eq(digits.map(|digit| b"0123456789abcdef"[usize::from(digit)]))
+    }
+}
+
 impl fmt::Display for RegistrationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "r{}", self.0)
@@ -78,5 +86,26 @@ impl fmt::Display for RegistrationId {
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_incarnation_knows_how_it_is_written(incarnation: u128, shift in 0..128_u32, other: u128) {
+            let incarnation = Incarnation(incarnation >> shift);
+            let text = incarnation.to_string();
+            prop_assert!(incarnation.is_written_as(&text));
+            prop_assert_eq!(incarnation.is_written_as(&Incarnation(other).to_string()), incarnation.0 == other);
+            for wrong in [&text[1..], &text.to_uppercase().replace('0', "O"), &(text.clone() + "0"), ""] {
+                prop_assert!(!incarnation.is_written_as(wrong) || wrong == text, "{wrong}");
+            }
+        }
     }
 }

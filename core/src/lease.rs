@@ -282,5 +282,5 @@ pub(crate) fn proof_of_life(name: &LeaseName, out: &Outbox) -> Write {
 
 /// Whether `name` is one that this node drew, now or earlier in its life.
 pub(crate) fn is_own(name: &str, config: &Config) -> bool {
-    name.split_once('.').is_some_and(|(incarnation, _)| incarnation == format!("{}", config.incarnation))
+    name.split_once('.').is_some_and(|(incarnation, _)| config.incarnation.is_written_as(incarnation))
 }

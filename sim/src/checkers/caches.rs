@@ -7,7 +7,7 @@ use std::sync::Arc;
 use queenright_core::output::{Instance, InstanceChange};
 use queenright_core::{Directory, Freshness, Instant, Name, Zxid};
 
-use super::history::{self, Histories, Told};
+use super::history::{Histories, Told};
 use super::{Life, Violation};
 use crate::zookeeper::Tree;
 
@@ -74,12 +74,11 @@ pub(super) fn directory_path(root: &str, directory: &Directory) -> String {
 #[must_use]
 pub fn instances(tree: &Tree, root: &str, directory: &Directory) -> Contents {
     let path = directory_path(root, directory);
-    let payload = |child: &str| tree.get(&format!("{path}/{child}")).map_or(&[][..], |znode| znode.data());
     let mut contents = Contents::new();
     // In order: "a" comes before "a+", and so the one with a payload wins where somebody made both.
-    for child in tree.children(&path) {
+    for (child, znode) in tree.family(&path) {
         if let Some(name) = instance_name(child) {
-            let payload = if child.ends_with(PAYLOAD_MARK) { payload(child) } else { &[] };
+            let payload = if child.ends_with(PAYLOAD_MARK) { znode.data() } else { &[] };
             contents.insert(name, payload.into());
         }
     }
@@ -125,7 +124,14 @@ impl Caches {
     /// So it was committed.
     pub fn committed(&mut self, tree: &Tree) {
         for Followed { path, histories, .. } in self.directories.values_mut() {
-            history::note(histories, tree, path, PAYLOAD_MARK);
+            histories.note(tree, path, PAYLOAD_MARK);
+        }
+    }
+
+    /// All is lost, and transactions are counted anew.
+    pub fn wiped(&mut self) {
+        for Followed { histories, .. } in self.directories.values_mut() {
+            histories.wiped();
         }
     }
 
@@ -139,7 +145,7 @@ impl Caches {
         root: &str,
     ) {
         let path = directory_path(root, directory);
-        let followed = Followed { path, views: Vec::new(), histories: Histories::new() };
+        let followed = Followed { path, views: Vec::new(), histories: Histories::default() };
         self.directories.entry(directory.clone()).or_insert(followed);
         self.tree_changed(now, trees);
         self.caches.entry((life, directory.clone())).or_insert_with(|| Cache {
@@ -202,7 +208,7 @@ impl Caches {
             if let InstanceChange::Added(instance) | InstanceChange::Updated(instance) = change {
                 let followed = self.directories.get(directory);
                 let znode = format!("{}{PAYLOAD_MARK}", instance.name);
-                let history = followed.and_then(|followed| followed.histories.get(&znode));
+                let history = followed.and_then(|followed| followed.histories.of(&znode));
                 let Instance { name, payload } = instance;
                 if self.told.goes_back((life, directory), name, payload, history) {
                     return Err(wrong(format!("{change:?}, which it was before what was told before")));
@@ -337,6 +343,25 @@ mod tests {
         tell(updated(b"y")).unwrap();
         tell(updated(b"unheard of")).unwrap();
         assert!(tell(updated(b"z")).is_err(), "it was that before it was y for the second time");
+    }
+
+    #[test]
+    fn what_is_written_after_all_was_lost_counts_though_its_numbers_are_lower() {
+        let (mut caches, mut server) = subscribed();
+        for payload in [b"y", b"z"] {
+            server.set("/q/services/s/i+", payload);
+        }
+        caches.committed(server.tree());
+        let mut server = Server::new();
+        server.create("/q/services/s/i+", b"1", None);
+        caches.wiped();
+        caches.committed(server.tree());
+        server.set("/q/services/s/i+", b"2");
+        caches.committed(server.tree());
+        caches.event(at(2), A, &directory(), Freshness::Fresh, &[added("i", b"2")]).unwrap();
+        let InstanceChange::Added(instance) = added("i", b"1") else { unreachable!() };
+        let back = [InstanceChange::Updated(instance)];
+        assert!(caches.event(at(3), A, &directory(), Freshness::Fresh, &back).is_err());
     }
 
     #[test]

@@ -12,24 +12,38 @@ use crate::zookeeper::Tree;
 type History = Vec<(Zxid, Arc<[u8]>)>;
 
 /// Of each znode of a directory.
-pub(super) type Histories = BTreeMap<String, History>;
+#[derive(Debug, Default)]
+pub(super) struct Histories {
+    of: BTreeMap<String, History>,
+    /// What was written up to here is in there.
+    noted: Option<Zxid>,
+}
 
 /// How far in these histories each cache is.
 #[derive(Debug, Default)]
 pub(super) struct Told(BTreeMap<(Life, Directory), BTreeMap<Name, usize>>);
 
-/// Notes what has changed in the directory at `path`.
-pub(super) fn note(histories: &mut Histories, tree: &Tree, path: &str, mark: char) {
-    for child in tree.children(path).filter(|child| child.ends_with(mark)) {
-        let Some(znode) = tree.get(&format!("{path}/{child}")) else { continue };
-        let written = znode.stat().mzxid;
-        match histories.get_mut(child) {
-            Some(history) if history.last().is_some_and(|(last, _)| *last == written) => {}
-            Some(history) => history.push((written, znode.data().into())),
-            None => {
-                histories.insert(child.to_owned(), vec![(written, znode.data().into())]);
+impl Histories {
+    /// Notes what has changed in the directory at `path`.
+    pub(super) fn note(&mut self, tree: &Tree, path: &str, mark: char) {
+        let before = self.noted;
+        for (child, znode) in tree.family(path) {
+            let written = znode.stat().mzxid;
+            if child.ends_with(mark) && before.is_none_or(|before| before < written) {
+                self.of.entry(child.to_owned()).or_default().push((written, znode.data().into()));
+                self.noted = self.noted.max(Some(written));
             }
         }
+    }
+
+    /// Transactions are counted anew.
+    pub(super) fn wiped(&mut self) {
+        self.noted = None;
+    }
+
+    /// That of one znode.
+    pub(super) fn of(&self, child: &str) -> Option<&History> {
+        self.of.get(child)
     }
 }
 

@@ -26,8 +26,10 @@ enum Name {
 }
 
 /// When each record in the tree was created.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LeaseRecords {
+    /// The path of their directory.
+    leases: String,
     created: BTreeMap<String, Zxid>,
     /// The transaction that last added or removed one.
     seen: Option<Zxid>,
@@ -63,19 +65,23 @@ impl LeaseNames {
 }
 
 impl LeaseRecords {
+    /// Those of the coordinators with this root.
+    #[must_use]
+    pub fn new(root: &str) -> Self {
+        Self { leases: format!("{root}/leases"), created: BTreeMap::new(), seen: None }
+    }
+
     /// The tree has changed, perhaps.
     ///
     /// # Errors
     /// When a record is there again.
-    pub fn tree_changed(&mut self, tree: &Tree, root: &str) -> Result<(), Violation> {
-        let leases = format!("{root}/leases");
-        let changed = tree.get(&leases).map(|znode| znode.stat().pzxid);
+    pub fn tree_changed(&mut self, tree: &Tree) -> Result<(), Violation> {
+        let changed = tree.get(&self.leases).map(|znode| znode.stat().pzxid);
         if self.seen == changed {
             return Ok(());
         }
         self.seen = changed;
-        for name in tree.children(&leases) {
-            let Some(znode) = tree.get(&format!("{leases}/{name}")) else { continue };
+        for (name, znode) in tree.family(&self.leases) {
             let czxid = znode.stat().czxid;
             match self.created.get(name) {
                 None => drop(self.created.insert(name.to_owned(), czxid)),
@@ -159,15 +165,15 @@ mod tests {
 
     #[test]
     fn a_record_that_returns_is_seen() {
-        let mut records = LeaseRecords::default();
+        let mut records = LeaseRecords::new("/q");
         let mut server = Server::new();
         server.create("/q/leases/r", b"", None);
-        records.tree_changed(server.tree(), "/q").unwrap();
+        records.tree_changed(server.tree()).unwrap();
         server.delete("/q/leases/r");
-        records.tree_changed(server.tree(), "/q").unwrap();
+        records.tree_changed(server.tree()).unwrap();
         server.create("/q/leases/s", b"", None);
-        records.tree_changed(server.tree(), "/q").unwrap();
+        records.tree_changed(server.tree()).unwrap();
         server.create("/q/leases/r", b"", None);
-        assert!(records.tree_changed(server.tree(), "/q").is_err());
+        assert!(records.tree_changed(server.tree()).is_err());
     }
 }

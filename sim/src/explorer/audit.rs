@@ -51,7 +51,6 @@ impl World<'_> {
         check_owners(tree, root, &claims)?;
         let alive = self.alive();
         self.standings(&alive).try_for_each(|standing| check_leaders(tree, root, &standing))?;
-        self.server.check_invariants();
         self.check_servers()
     }
 

@@ -109,6 +109,7 @@ impl<'a> World<'a> {
             sync_limit: plan.sync_limit,
             ..ServerConfig::default()
         };
+        let names = Names::new(plan);
         let mut world = Self {
             plan,
             configure,
@@ -128,7 +129,6 @@ impl<'a> World<'a> {
                     presence: Presence::Down,
                 })
                 .collect(),
-            names: Names::new(plan),
             checks: Checks {
                 belief: ExclusiveBelief::default(),
                 tokens: RisingTokens::default(),
@@ -138,8 +138,9 @@ impl<'a> World<'a> {
                 requests: BoundedRequests::new(plan.lease, REQUESTS_PER_LEASE_MAX),
                 still: BoundedRequests::new(plan.lease, still_requests_max(plan)),
                 names: LeaseNames::default(),
-                records: LeaseRecords::default(),
+                records: LeaseRecords::new(&names.root),
             },
+            names,
             sometimes: Sometimes::default(),
             trace: Trace::new(tracing),
             recorder,
@@ -204,6 +205,7 @@ impl<'a> World<'a> {
                 Progress::Ended => break,
             }
         }
+        self.server.check_invariants();
         Ok(())
     }
 
@@ -340,7 +342,7 @@ impl<'a> World<'a> {
         let trees = self.server.servers().map(|id| self.server.tree(id));
         self.checks.caches.tree_changed(self.now, trees);
         self.checks.caches.committed(self.server.tree(self.server.newest()));
-        self.checks.records.tree_changed(self.server.tree(self.server.newest()), &self.names.root)
+        self.checks.records.tree_changed(self.server.tree(self.server.newest()))
     }
 
     /// What is committed, as far as any server has applied it.

@@ -43,7 +43,7 @@ impl Default for Checks {
             caches: Caches::default(),
             requests: BoundedRequests::new(L, REQUESTS_PER_LEASE_MAX),
             names: LeaseNames::default(),
-            records: LeaseRecords::default(),
+            records: LeaseRecords::new(ROOT),
         }
     }
 }
@@ -52,12 +52,13 @@ impl Checks {
     pub(super) fn tree_changed(&mut self, now: Instant, tree: &Tree) -> Result<(), Violation> {
         self.caches.tree_changed(now, std::iter::once(tree));
         self.caches.committed(tree);
-        self.records.tree_changed(tree, ROOT)
+        self.records.tree_changed(tree)
     }
 
     /// The ensemble has lost everything, and with it what was known of its records.
     pub(super) fn wiped(&mut self) {
-        self.records = LeaseRecords::default();
+        self.records = LeaseRecords::new(ROOT);
+        self.caches.wiped();
     }
 
     pub(super) fn expect_requests(&mut self, window: Duration, max: u32) {

@@ -167,11 +167,11 @@ impl Ensemble {
     /// a leader looks after its followers.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let matters = |due: &Due| match *due {
+        let matters = |due| match due {
             Due::Sweep(server) => self.tree(server).sweepable().next().is_some(),
             Due::Message | Due::End(..) | Due::Beat(_) | Due::GiveUp(_) => true,
         };
-        self.deadlines().filter(|(_, due)| matters(due)).map(|(at, _)| at).min()
+        self.next_due(matters).map(|(at, _)| at)
     }
 
     /// The next thing to send. Drain it to `None` after each input.
@@ -305,7 +305,7 @@ impl Ensemble {
     /// Handles all that is due up to `now`, in its order; what servers say meanwhile, too.
     pub(super) fn run(&mut self, now: Instant) {
         // Each turn takes a message out of a finite exchange, ends a session, or moves a deadline beyond `now`.
-        while let Some((_, due)) = self.deadlines().filter(|(at, _)| *at <= now).min() {
+        while let Some((_, due)) = self.next_due(|_| true).filter(|(at, _)| *at <= now) {
             match due {
                 Due::Message => self.deliver(now),
                 Due::End(server, session) => self.end_session(now, server, session),
@@ -344,19 +344,31 @@ impl Ensemble {
         server.map(|server| server.id)
     }
 
-    fn deadlines(&self) -> impl Iterator<Item = (Instant, Due)> {
-        let message = self.links.next_due().map(|at| (at, Due::Message));
-        let leading = self.servers.iter().filter_map(|server| Some((server.id, server.leader()?)));
-        let leaders = leading.flat_map(|(id, leader)| {
-            let end = leader.sessions.next_end().map(|(at, session)| (at, Due::End(id, session)));
-            let sweep = Some((leader.sweep_at, Due::Sweep(id)));
-            let beat = leader.beat_at.map(|at| (at, Due::Beat(id)));
-            [end, sweep, beat].into_iter().flatten()
-        });
-        let patience = self.patience();
-        let followers = self.servers.iter().filter_map(move |server| {
-            Some((server.following()?.heard_at.after(patience), Due::GiveUp(server.id)))
-        });
-        message.into_iter().chain(leaders).chain(followers)
+    /// The earliest deadline of those that matter, of several at one time the first by its kind.
+    fn next_due(&self, matters: impl Fn(Due) -> bool) -> Option<(Instant, Due)> {
+        let mut next = self.links.next_due().map(|at| (at, Due::Message));
+        let mut consider = |at: Instant, due: Due| {
+            if next.is_none_or(|next| (at, due) < next) && matters(due) {
+                next = Some((at, due));
+            }
+        };
+        for Server { id, state, .. } in &self.servers {
+            match state {
+                State::Leading(leader) => {
+                    if let Some((at, session)) = leader.sessions.next_end() {
+                        consider(at, Due::End(*id, session));
+                    }
+                    consider(leader.sweep_at, Due::Sweep(*id));
+                    if let Some(at) = leader.beat_at {
+                        consider(at, Due::Beat(*id));
+                    }
+                }
+                State::Following(following) => {
+                    consider(following.heard_at.after(self.patience()), Due::GiveUp(*id));
+                }
+                State::Looking | State::Down => {}
+            }
+        }
+        next
     }
 }

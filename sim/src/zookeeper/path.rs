@@ -30,7 +30,9 @@ pub(super) fn is_valid(path: &str) -> bool {
 }
 
 fn is_valid_element(element: &str) -> bool {
-    !matches!(element, "" | "." | "..") && !element.chars().any(is_refused)
+    // Nearly all are plain.
+    let is_plain = || element.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    !matches!(element, "" | "." | "..") && (is_plain() || !element.chars().any(is_refused))
 }
 
 fn is_refused(c: char) -> bool {

@@ -93,6 +93,22 @@ impl Tree {
         self.get(path).into_iter().flat_map(Znode::children)
     }
 
+    /// The children of the znode at `path` under their names, in order; none when there is no such znode.
+    pub fn family<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'a str, &'a Znode)> {
+        let path = path::canonical(path);
+        let children = self.get(path).map(|znode| &znode.children);
+        let first = children.and_then(BTreeSet::first).map_or("", AsRef::as_ref);
+        let name = move |other: &'a str| {
+            let (parent, name) = other.rsplit_once('/')?;
+            (path::canonical(parent) == path).then_some(name)
+        };
+        // From the first one on come the others, and what is below them. A walk is cheaper than a search for each.
+        self.znodes
+            .range::<str, _>((Bound::Included(first), Bound::Unbounded))
+            .filter_map(move |(path, znode)| Some((name(path)?, znode.as_ref())))
+            .take(children.map_or(0, BTreeSet::len))
+    }
+
     /// All znodes, in the order of their paths. The server's own below `/zookeeper` are among them.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Znode)> {
         self.znodes.iter().map(|(path, znode)| (path.as_ref(), znode.as_ref()))
@@ -276,4 +292,27 @@ impl Znode {
 /// A length as the protocol writes it.
 fn length(len: usize) -> i32 {
     i32::try_from(len).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_is_the_children_and_nothing_below_or_beside_them() {
+        let mut tree = Tree::new();
+        for path in ["/a", "/a/c", "/a/c/d", "/a/c-", "/a/c/e", "/a/f", "/a.b", "/a.b/g", "/b"] {
+            let acl = Arc::new([Acl::open()]);
+            tree.insert(
+                &path.into(),
+                Znode::new(Some(path.as_bytes().into()), acl, Owner::Nobody, Zxid(1), 0),
+            );
+        }
+        for path in ["/", "", "/a", "/a/c", "/a/c/d", "/a.b", "/b", "/none", "/a/"] {
+            let names: Vec<&str> = tree.family(path).map(|(name, _)| name).collect();
+            assert_eq!(names, tree.children(path).collect::<Vec<_>>(), "of {path}");
+        }
+        let data: Vec<&[u8]> = tree.family("/a").map(|(_, znode)| znode.data()).collect();
+        assert_eq!(data, [&b"/a/c"[..], b"/a/c-", b"/a/f"]);
+    }
 }
