@@ -1,5 +1,5 @@
 # What guards this repository. `make verify` is what CI runs, and changes no file; `make check` is the part of it that
-# needs no ZooKeeper. `make help` lists the rest.
+# is quick and needs no ZooKeeper. `make help` lists the rest.
 
 # How many live tests must pass. Raise it with every live test that is added: then one that is lost, renamed out of
 # reach or silently skipped turns the gate red.
@@ -22,7 +22,7 @@ help: ## Lists the targets.
 verify: check determinism explore worlds mutants-changed page live ## Everything that CI runs.
 
 .PHONY: check
-check: fmt layout clippy purity deny doc test ## All of it that needs no ZooKeeper.
+check: fmt layout clippy purity deny doc test ## The quick part of it, which needs no ZooKeeper.
 
 .PHONY: fmt
 fmt: ## The formatting is rustfmt's.
@@ -30,7 +30,7 @@ fmt: ## The formatting is rustfmt's.
 	rustfmt --edition 2024 --check fuzz/fuzz_targets/*.rs
 
 .PHONY: clippy
-clippy: ## No warnings, in any combination of features that users can have.
+clippy: ## No warnings, with the features that are used most.
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	# Without `mutations`, which the tests of the workspace switch on, and nobody else.
 	cargo clippy --locked -p queenright-core -- -D warnings
@@ -42,8 +42,7 @@ clippy: ## No warnings, in any combination of features that users can have.
 test: ## The README's test command: no ZooKeeper needed.
 	cargo test --locked --workspace
 
-# RUSTDOCFLAGS would replace what .cargo/config.toml says, and so document another configuration than the one that is
-# built; `--config` adds to it.
+# By `--config`, which adds to what whoever runs this has configured; RUSTDOCFLAGS would replace it.
 .PHONY: doc
 doc: ## The documentation builds without warnings.
 	cargo doc --locked --workspace --no-deps --config 'build.rustdocflags = ["-Dwarnings"]'

@@ -86,8 +86,8 @@ impl Result {
 fn markdown(results: &[Result]) -> String {
     let mut text = String::from(
         "# What is checked exhaustively\n\n\
-         Written by `queenright-sim check --mutants --table`; `queenright-sim check` checks all worlds for CI, and\n\
-         `queenright-sim check WORLD` one. What a step is, what must hold, and how states are told apart stands at the head of\n\
+         Written by `queenright-sim check --mutants --table sim/CHECKED.md` (feature `mutations`); `queenright-sim check` checks all\n\
+         worlds for CI, and `queenright-sim check WORLD` one. What a step is, what must hold, and how states are told apart stands at the head of\n\
          `sim/src/exhaustive/mod.rs`.\n\n\
          ## Worlds\n\n| world | what it is, and its bounds | states | in CI |\n|---|---|---:|---|\n",
     );
