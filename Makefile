@@ -34,7 +34,7 @@ clippy: ## No warnings, with the features that are used most.
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	# Without `mutations`, which the tests of the workspace switch on, and nobody else.
 	cargo clippy --locked -p queenright-core -- -D warnings
-	cargo clippy --locked -p queenright-sim -- -D warnings
+	cargo clippy --locked -p queenright-sim --no-default-features --features world -- -D warnings
 	cargo clippy --locked -p queenright --all-targets --features tls -- -D warnings
 	cargo clippy --locked -p queenright-sim --features world -- -D warnings
 
