@@ -94,7 +94,7 @@ layout: ## Files are short, name no machine's paths, and ignore tests only for w
 	echo "layout: $$(wc -w <<<"$$sources") files, none longer than $(LINES_MAX) lines"
 
 .PHONY: live
-live: ## The tests against real ZooKeeper servers, which they start from Debian's package.
+live: ## The tests against real ZooKeeper servers, which they start, and with clients of others: see CONTRIBUTING.md.
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; status=0
 	cargo test --locked --workspace --no-fail-fast -- --ignored --skip in_chromium --test-threads=$(LIVE_THREADS) 2>&1 | tee "$$log" || status=1
 	cargo test --locked -p queenright --features tls --test live_tls -- --ignored 2>&1 | tee -a "$$log" || status=1
